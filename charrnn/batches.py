@@ -1,0 +1,65 @@
+"""Ids -> the batch of every step. A batch depends on the step and the seed alone, so a resumed run meets the same ones.
+
+Shapes: N sequences, T steps.
+"""
+
+import numpy as np
+
+from .settings import TrainingSettings
+
+
+class Streams:
+    """Truncated BPTT over N contiguous parallel streams: step k reads on, in each stream, where step k - 1 ended.
+
+    The N streams are equal stretches of the text. An epoch reads each from its start to its end; the few characters that
+    do not fill a last chunk are left out at the front or at the end, differently in each epoch.
+    """
+
+    def __init__(self, ids: np.ndarray, settings: TrainingSettings):
+        """`ids` (L,) with L > T. N is lowered when the text is too short for that many streams."""
+        self.ids, self.seq_length, self.seed = ids, settings.seq_length, settings.seed
+        self.batch_size = max(1, min(settings.batch_size, (len(ids) - 1) // self.seq_length))
+        self.stream_length = (len(ids) - 1) // self.batch_size
+        self.steps_per_epoch = self.stream_length // self.seq_length
+
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, bool]:
+        """(N, T) int64 inputs, (N, T) int64 targets shifted by one, and whether memory starts afresh here."""
+        epoch, chunk = divmod(step, self.steps_per_epoch)
+        spare = self.stream_length - self.steps_per_epoch * self.seq_length
+        shift = int(np.random.default_rng((self.seed, epoch)).integers(spare + 1))
+        first = shift + chunk * self.seq_length
+        starts = np.arange(self.batch_size) * self.stream_length + first
+        return *_cut(self.ids, starts, self.seq_length), chunk == 0
+
+
+class Windows:
+    """The notebook's batches: every window of T characters once an epoch, shuffled, each from a zero state."""
+
+    def __init__(self, ids: np.ndarray, settings: TrainingSettings):
+        """`ids` (L,) with L > T."""
+        self.ids, self.seq_length, self.seed = ids, settings.seq_length, settings.seed
+        self.windows = len(ids) - self.seq_length
+        self.batch_size = min(settings.batch_size, self.windows)
+        self.steps_per_epoch = -(-self.windows // self.batch_size)
+        self._epoch, self._order = -1, np.empty(0)
+
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, bool]:
+        """(N, T) int64 inputs, (N, T) int64 targets shifted by one, and True: memory always starts afresh."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._order = np.arange(self.windows, dtype=np.uint32)
+            np.random.default_rng((self.seed, epoch)).shuffle(self._order)
+            self._epoch = epoch
+        starts = self._order[index * self.batch_size : (index + 1) * self.batch_size].astype(np.int64)
+        return *_cut(self.ids, starts, self.seq_length), True
+
+
+def batches(ids: np.ndarray, settings: TrainingSettings) -> Streams | Windows:
+    """The reading order that the settings ask for."""
+    return {"streams": Streams, "windows": Windows}[settings.batching](ids, settings)
+
+
+def _cut(ids: np.ndarray, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N, length) int64 stretches of `ids` from each of the N starts, and the same one character later."""
+    stretches = ids[starts[:, None] + np.arange(length + 1)].astype(np.int64)
+    return stretches[:, :-1], stretches[:, 1:]

@@ -1,0 +1,81 @@
+"""CharRNN: ids and state in, logits and state out.
+
+Shapes: N sequences, T steps, D embedding, H hidden, V vocabulary, L layers.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from .settings import ModelSettings
+
+State = Tensor | tuple[Tensor, Tensor]  # (L, N, H) h; for the lstm (h, c)
+
+
+class CharRNN(nn.Module):
+    """Embedding -> recurrent layers -> linear. The state is an argument and a return value, never kept here."""
+
+    def __init__(self, settings: ModelSettings, vocabulary_size: int):
+        """`settings` with every size given. Parameters are drawn from torch's global generator."""
+        super().__init__()
+        self.settings = settings
+        d, h, layers = settings.embedding_size, settings.hidden_size, settings.num_layers
+        self.embedding = nn.Embedding(vocabulary_size, d)
+        self.dropout = nn.Dropout(settings.dropout)
+        if settings.cell == "handwritten":
+            self.rnn = HandwrittenRNN(d, h)
+        else:
+            kind = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[settings.cell]
+            between = settings.dropout if layers > 1 else 0.0
+            self.rnn = kind(d, h, layers, batch_first=True, dropout=between)
+            self._initialise()
+        self.decoder = nn.Linear(h, vocabulary_size)
+
+    def _initialise(self) -> None:
+        """Orthogonal recurrent weights, gate by gate (Saxe et al. 2014); Xavier input weights; zero biases, but 1 for
+        the lstm's forget gate, so that it remembers until it has learned what to forget (Jozefowicz et al. 2015)."""
+        h = self.settings.hidden_size
+        for name, parameter in self.rnn.named_parameters():
+            if name.startswith("weight_hh"):
+                for gate in parameter.data.split(h):
+                    nn.init.orthogonal_(gate)
+            elif name.startswith("weight_ih"):
+                for gate in parameter.data.split(h):
+                    nn.init.xavier_uniform_(gate)
+            else:
+                nn.init.zeros_(parameter)
+                if self.settings.cell == "lstm" and name.startswith("bias_ih"):
+                    nn.init.ones_(parameter.data[h : 2 * h])
+
+    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """(N, T) int64 ids, state -> (N, T, V) logits, state. No state means zeros."""
+        hidden, state = self.rnn(self.dropout(self.embedding(ids)), state)
+        return self.decoder(self.dropout(hidden)), state
+
+
+class HandwrittenRNN(nn.Module):
+    """The notebook's cell, to be read: one tanh layer, stepped character by character.
+
+        h_t = tanh(W [x_t, h_{t-1}] + b)                                    (Elman 1990)
+
+    It learns exactly what nn.RNN with one layer learns (there W is kept in two pieces, for x and for h), only slower,
+    because Python takes every step.
+    """
+
+    def __init__(self, embedding_size: int, hidden_size: int):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.cell = nn.Linear(embedding_size + hidden_size, hidden_size)
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(N, T, D) embedded characters, (1, N, H) state -> (N, T, H) hidden states, (1, N, H) state."""
+        h = x.new_zeros(len(x), self.hidden_size) if state is None else state[0]
+        hidden = []
+        for x_t in x.unbind(1):
+            h = torch.tanh(self.cell(torch.cat((x_t, h), dim=1)))
+            hidden.append(h)
+        return torch.stack(hidden, 1), h[None]
+
+
+def detach(state: State) -> State:
+    """The same state with its history cut off: what truncated BPTT does between chunks."""
+    return state.detach() if isinstance(state, Tensor) else tuple(s.detach() for s in state)

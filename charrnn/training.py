@@ -1,0 +1,267 @@
+"""Training: an iterator of events. It can be stopped and resumed, and knows neither disk nor page.
+
+    training = Training(settings, vocabulary, training_ids, validation_ids)
+    for event in training.events():
+        print(event)
+    training.best       # the weights with the lowest validation loss
+
+Shapes: N sequences, T steps, V vocabulary. Loss is in nats/char everywhere.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from .batches import batches
+from .engine import Engine
+from .errors import SettingsError, TrainingError
+from .evaluation import uniform_loss, unigram_loss, windowed_loss
+from .events import Event, Failed, Finished, Sample, Started, Step, Validation
+from .model import CharRNN, detach
+from .optimizer import make_optimizer
+from .sampling import generate, opening
+from .settings import SamplingSettings, Settings, TrainingSettings
+from .vocabulary import Vocabulary
+
+WARM_UP = 0.03  # share of the budget in which the learning rate rises
+VALIDATIONS = 24  # how many there are in a budget, closer together at its start where more changes
+VALIDATION_LIMIT = 16_384  # characters looked at in one of them
+SAMPLE_LENGTH = 300
+SAMPLE_SEED = 1
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a resumed training needs: tensors by name, and what JSON can hold."""
+
+    tensors: dict[str, np.ndarray]
+    meta: dict
+
+
+class Training:
+    """One training from its first step, or from a snapshot, to the end of its budget."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        vocabulary: Vocabulary,
+        training_ids: np.ndarray,
+        validation_ids: np.ndarray,
+        *,
+        snapshot: Snapshot | None = None,
+        device: str | None = None,
+        elapsed: float = 0.0,
+        reason: str = "",
+    ):
+        """`settings` with every size given (see sizing.fit). `elapsed` seconds of the budget are already used up.
+
+        Raises SettingsError when a size is open, CorpusError when the text does not hold one sequence, TrainingError when
+        the snapshot is of another training.
+        """
+        if (sizes := settings.model).hidden_size is None or settings.training.seq_length is None:
+            raise SettingsError("Starting the training", f"sizes are still open in {sizes}", "Pass them through sizing.fit")
+        self.settings, self.vocabulary, self.reason = settings, vocabulary, reason
+        self.training_ids, self.validation_ids = training_ids, validation_ids
+        self.device = torch.device(device or best_device())
+        self.batches = batches(training_ids, settings.training)
+        self.step, self.elapsed, self.hidden = 0, elapsed, None
+        self.best: dict[str, np.ndarray] | None = None
+        self.best_loss, self.best_progress, self.marks_done = math.inf, 0.0, 0
+        self._validation_seconds = 0.0
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.training.seed)
+            self.model = CharRNN(settings.model, len(vocabulary)).to(self.device)
+            self._random = torch.get_rng_state()
+        self.optimizer = make_optimizer(self.model, settings.training)
+        if snapshot:
+            self._restore(snapshot)
+
+    @property
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self.model.parameters())
+
+    @property
+    def total_steps(self) -> int | None:
+        """The budget in steps; None for a budget in minutes."""
+        budget = self.settings.training
+        if budget.steps is not None:
+            return budget.steps
+        if budget.epochs is not None:
+            return max(1, round(budget.epochs * self.batches.steps_per_epoch))
+        return None
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is used up. In minutes, the last validation's time is set aside."""
+        if (total := self.total_steps) is not None:
+            return self.step / total
+        return min(1.0, self.elapsed / max(1e-9, 60 * self.settings.training.minutes - self._validation_seconds))
+
+    def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+        """Train to the end of the budget, or until `should_stop()`; a stopped training can go on with `events` again."""
+        before, started = self.elapsed, time.monotonic()
+
+        def tick() -> float:
+            self.elapsed = before + time.monotonic() - started
+            return self.elapsed
+
+        uniform = uniform_loss(len(self.vocabulary))
+        unigram = unigram_loss(self.training_ids, self.validation_ids, len(self.vocabulary))
+        yield Started(self.step, tick(), self.parameters, str(self.device), uniform, unigram, self.reason)
+        marks = validation_marks(self.settings.training)
+        losses, recent, speed, reason = [], uniform, None, "budget"
+        while self.progress < 1:
+            if should_stop():
+                reason = "stopped"
+                break
+            at = time.monotonic()
+            loss = self._update()
+            recent += 0.02 * (loss - recent)
+            if not math.isfinite(loss) or recent > 2 * uniform + 1:
+                yield Failed(self.step, tick(), self._divergence(loss))
+                return
+            self.step += 1
+            losses.append(loss)
+            now = self.batches.batch_size * self.batches.seq_length / max(1e-9, time.monotonic() - at)
+            speed = now if speed is None else speed + 0.1 * (now - speed)
+            tick()
+            epoch = self.step / self.batches.steps_per_epoch
+            yield Step(self.step, self.elapsed, epoch, loss, self.learning_rate, speed, self.progress)
+            if self.marks_done < len(marks) and self.progress >= marks[self.marks_done]:
+                self.marks_done = sum(mark <= self.progress for mark in marks)
+                yield self._validate(float(np.mean(losses)), tick)
+                yield self._sample()
+                losses = []
+                if self._overfitted():
+                    reason = "early"
+                    break
+        if losses and reason == "budget":
+            yield self._validate(float(np.mean(losses)), tick)
+            yield self._sample()
+        yield Finished(self.step, tick(), reason, self.best_loss)
+
+    def _update(self) -> float:
+        """One step of truncated BPTT; returns the loss before it."""
+        settings = self.settings.training
+        inputs, targets, fresh = self.batches.batch(self.step)
+        inputs, targets = (torch.from_numpy(ids).to(self.device) for ids in (inputs, targets))
+        self.learning_rate = settings.learning_rate * schedule(settings.schedule, self.progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate
+        with torch.random.fork_rng(devices=[]):  # dropout draws from this training's own numbers, whoever else draws
+            torch.set_rng_state(self._random)
+            logits, hidden = self.model(inputs, None if fresh else self.hidden)
+            self._random = torch.get_rng_state()
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        value = loss.item()
+        if math.isfinite(value):
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            if settings.clip_norm:
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+            self.optimizer.step()
+            self.hidden = detach(hidden)
+        return value
+
+    def _validate(self, train_loss: float, tick: Callable[[], float]) -> Validation:
+        at = time.monotonic()
+        loss = windowed_loss(self.model, self.validation_ids, limit=VALIDATION_LIMIT)
+        if best := loss < self.best_loss:
+            self.best_loss, self.best_progress, self.best = loss, self.progress, self.weights()
+        self._validation_seconds = time.monotonic() - at
+        epoch = self.step / self.batches.steps_per_epoch
+        return Validation(self.step, tick(), epoch, loss, train_loss, best)
+
+    def _sample(self) -> Sample:
+        temperature = self.settings.training.sample_temperature
+        settings = SamplingSettings(temperature=temperature, length=SAMPLE_LENGTH, seed=SAMPLE_SEED)
+        engine = Engine(self.settings.model, self.weights())
+        text = "".join(generate(engine, self.vocabulary, "", settings))
+        return Sample(self.step, self.elapsed, opening(self.vocabulary), temperature, SAMPLE_SEED, text)
+
+    def _overfitted(self) -> bool:
+        """Whether validation has not improved for a quarter of the budget."""
+        enough = self.marks_done > VALIDATIONS // 3
+        return self.settings.training.early_stop and enough and self.progress - self.best_progress > 0.25
+
+    def _divergence(self, loss: float) -> str:
+        rate = self.settings.training.learning_rate
+        return str(
+            TrainingError(
+                f"Training at step {self.step:,}",
+                f"the loss {'is no longer a number' if not math.isfinite(loss) else f'rose to {loss:.1f}'}; it diverged",
+                f"Try a lower learning rate ({rate / 3:.1g} instead of {rate:g})"
+                + ("" if self.settings.training.clip_norm else " or switch gradient clipping on"),
+            )
+        )
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """A copy of the current weights by name."""
+        return {name: w.detach().cpu().numpy().copy() for name, w in self.model.state_dict().items()}
+
+    def snapshot(self) -> Snapshot:
+        """All that is needed to go on from here, bit for bit on the CPU."""
+        tensors = {f"model.{name}": w for name, w in self.weights().items()}
+        hidden = () if self.hidden is None else self.hidden if isinstance(self.hidden, tuple) else (self.hidden,)
+        tensors |= {f"hidden.{i}": h.cpu().numpy().copy() for i, h in enumerate(hidden)}
+        tensors["random"] = self._random.numpy().copy()
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": np.array(value.cpu()) for name, value in state.items()}
+        meta = {name: getattr(self, name) for name in SNAPSHOT_META}
+        return Snapshot(tensors, meta | {"best_loss": self.best_loss if self.best_loss < math.inf else None})
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        tensors = {name: torch.from_numpy(np.array(value)) for name, value in snapshot.tensors.items()}
+        try:
+            self.model.load_state_dict(_below(tensors, "model."))
+            hidden = tuple(h.to(self.device) for h in _below(tensors, "hidden.").values())
+            self.hidden = None if not hidden else hidden if len(hidden) > 1 else hidden[0]
+            self._random = tensors["random"]
+            states: dict[int, dict] = {}
+            for name, value in _below(tensors, "optimizer.").items():
+                index, key = name.split(".", 1)
+                states.setdefault(int(index), {})[key] = value
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": states, "param_groups": groups})
+            for name in SNAPSHOT_META:
+                setattr(self, name, snapshot.meta[name])
+            self.best_loss = math.inf if snapshot.meta["best_loss"] is None else snapshot.meta["best_loss"]
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise TrainingError(
+                "Resuming the training", f"what was saved belongs to another training ({error})", "Start a new run"
+            ) from None
+
+
+SNAPSHOT_META = ("step", "elapsed", "best_loss", "best_progress", "marks_done")
+
+
+def _below(tensors: dict, prefix: str) -> dict:
+    """The entries whose name starts with `prefix`, without it, in order of name."""
+    return {name.removeprefix(prefix): tensors[name] for name in sorted(tensors) if name.startswith(prefix)}
+
+
+def best_device() -> str:
+    """cuda when there, mps where it works, else cpu."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def schedule(name: str, progress: float) -> float:
+    """The factor on the learning rate at this share of the budget: warm-up, then half a cosine down to zero."""
+    if name == "constant":
+        return 1.0
+    warm = min(1.0, (progress + 1e-3) / WARM_UP)
+    return warm * 0.5 * (1 + math.cos(math.pi * max(0.0, progress - WARM_UP) / (1 - WARM_UP)))
+
+
+def validation_marks(settings: TrainingSettings) -> list[float]:
+    """Shares of the budget at which the model is checked: at the end of each epoch when there are a few dozen."""
+    if settings.epochs is not None and settings.epochs == int(settings.epochs) and 8 <= settings.epochs <= 200:
+        return [epoch / settings.epochs for epoch in range(1, int(settings.epochs) + 1)]
+    return [(k / VALIDATIONS) ** 2 for k in range(1, VALIDATIONS + 1)]
