@@ -7,6 +7,8 @@ import numpy as np
 
 from .settings import TrainingSettings
 
+FRESH = 0.05  # share of chunks that start from a zero state, so that a model also knows how a text begins
+
 
 class Streams:
     """Truncated BPTT over N contiguous parallel streams: step k reads on, in each stream, where step k - 1 ended.
@@ -22,14 +24,15 @@ class Streams:
         self.stream_length = (len(ids) - 1) // self.batch_size
         self.steps_per_epoch = self.stream_length // self.seq_length
 
-    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, bool]:
-        """(N, T) int64 inputs, (N, T) int64 targets shifted by one, and whether memory starts afresh here."""
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(N, T) int64 inputs, (N, T) int64 targets shifted by one, (N,) bool: whose memory starts afresh here."""
         epoch, chunk = divmod(step, self.steps_per_epoch)
         spare = self.stream_length - self.steps_per_epoch * self.seq_length
         shift = int(np.random.default_rng((self.seed, epoch)).integers(spare + 1))
         first = shift + chunk * self.seq_length
         starts = np.arange(self.batch_size) * self.stream_length + first
-        return *_cut(self.ids, starts, self.seq_length), chunk == 0
+        fresh = np.random.default_rng((self.seed, epoch, chunk)).random(self.batch_size) < FRESH
+        return *_cut(self.ids, starts, self.seq_length), fresh | (chunk == 0)
 
 
 class Windows:
@@ -43,15 +46,15 @@ class Windows:
         self.steps_per_epoch = -(-self.windows // self.batch_size)
         self._epoch, self._order = -1, np.empty(0)
 
-    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, bool]:
-        """(N, T) int64 inputs, (N, T) int64 targets shifted by one, and True: memory always starts afresh."""
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(N, T) int64 inputs, (N, T) int64 targets shifted by one, (N,) True: memory always starts afresh."""
         epoch, index = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._order = np.arange(self.windows, dtype=np.uint32)
             np.random.default_rng((self.seed, epoch)).shuffle(self._order)
             self._epoch = epoch
         starts = self._order[index * self.batch_size : (index + 1) * self.batch_size].astype(np.int64)
-        return *_cut(self.ids, starts, self.seq_length), True
+        return *_cut(self.ids, starts, self.seq_length), np.ones(len(starts), dtype=bool)
 
 
 def batches(ids: np.ndarray, settings: TrainingSettings) -> Streams | Windows:

@@ -23,9 +23,12 @@ STOP_SECONDS = 20.0  # after this a process that was asked to stop is killed
 class Jobs:
     """The runs below one folder. All methods may be called from any thread."""
 
-    def __init__(self, root: Path | str, active: int = 1, waiting: int = 20):
-        """`active` trainings at a time, and at most `waiting` in the queue. Queued runs of an earlier server go on."""
-        self.root, self.active, self.waiting = Path(root), active, waiting
+    def __init__(self, root: Path | str, active: int = 1, waiting: int = 20, max_minutes: float = float("inf")):
+        """`active` trainings at a time, each for at most `max_minutes`, and at most `waiting` in the queue.
+
+        Queued runs of an earlier server go on.
+        """
+        self.root, self.active, self.waiting, self.max_minutes = Path(root), active, waiting, max_minutes
         self._lock = threading.RLock()
         self._queue = [run.name for run in reversed(list_runs(self.root)) if run.status.state == "queued"]
         # A training that outlived an earlier server has no Popen here; its lock says when it ends.
@@ -83,10 +86,13 @@ class Jobs:
                 self._queue.remove(run.name)
             run.delete()
 
-    def ahead(self, run: Run) -> int | None:
-        """How many runs train or wait before this one; None when it does not wait."""
+    def before(self, run: Run) -> list[Run] | None:
+        """The runs that train or wait before this one; None when it does not wait."""
         with self._lock:
-            return len(self._running) + self._queue.index(run.name) if run.name in self._queue else None
+            if run.name not in self._queue:
+                return None
+            names = [*self._running, *self._queue[: self._queue.index(run.name)]]
+            return [Run(self.root / name) for name in names]
 
     def close(self) -> None:
         """Ask the trainings to save and end, and mark them interrupted, so that they can be resumed."""
@@ -143,12 +149,18 @@ class Jobs:
             if not over:
                 if time.monotonic() > self._kill_at.get(name, float("inf")):
                     _kill(process.pid if process else run.status.pid)
+                elif name not in self._kill_at and self._overdue(run):
+                    self.stop(run)
                 continue
             del self._running[name]
             asked = self._kill_at.pop(name, None) is not None
             if run.exists and run.status.state in ("queued", "running", "interrupted"):
                 code = process.returncode if process else None
                 run.set_status("stopped" if asked else "interrupted", _why(code))
+
+    def _overdue(self, run: Run) -> bool:
+        status = run.status
+        return status.state == "running" and time.time() - status.changed > 60 * self.max_minutes
 
 
 def _spawn() -> subprocess.Popen:

@@ -141,12 +141,16 @@ class Run:
         """Bytes on disk."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
+    @property
+    def log_id(self) -> int | None:
+        """Changes when the log was rewritten (see `rewind`) instead of added to."""
+        path = self.folder / "events.jsonl"
+        return path.stat().st_ino if path.exists() else None
+
     def events(self, offset: int = 0) -> tuple[list[Event], int]:
         """The events after byte `offset` of the log, and the offset to go on from. A torn last line waits."""
         try:
             with open(self.folder / "events.jsonl", "rb") as file:
-                if file.seek(0, 2) < offset:  # the log was cut back when the run was resumed
-                    offset = 0
                 file.seek(offset)
                 data = file.read()
         except FileNotFoundError:

@@ -258,6 +258,19 @@ GROUPS = (CorpusSettings, ModelSettings, TrainingSettings)
 
 
 @dataclass(frozen=True)
+class HostSettings(Checked):
+    """What the host of the page decides. Each is also an environment variable: CHARRNN_ and its name in capitals."""
+
+    host: str | None = setting(None, "Host", "Address to listen on; by default this machine alone, on a Space everyone.")
+    port: int | None = setting(None, "Port", "Port to listen on; by default the first free one from 7860.", low=0, high=65535)
+    runs: str = setting("checkpoints", "Runs folder", "Where the runs' folders are kept.")
+    max_megabytes: float = setting(100.0, "Largest text", "Megabytes a text may have.", low=0.001, high=10_000)
+    max_minutes: float = setting(720.0, "Longest training", "Minutes one training may take.", low=0.02, high=100_000)
+    active: int = setting(1, "Trainings at a time", "How many may run side by side.", low=1, high=64)
+    waiting: int = setting(20, "Queue", "How many may wait for their turn.", low=0, high=10_000)
+
+
+@dataclass(frozen=True)
 class Preset:
     """A named choice of settings, with a sentence for the person who chooses."""
 

@@ -22,7 +22,7 @@ from .engine import Engine
 from .errors import SettingsError, TrainingError
 from .evaluation import uniform_loss, unigram_loss, windowed_loss
 from .events import Event, Failed, Finished, Sample, Started, Step, Validation
-from .model import CharRNN, detach
+from .model import CharRNN, State, detach
 from .optimizer import make_optimizer
 from .sampling import generate, opening
 from .settings import SamplingSettings, Settings, TrainingSettings
@@ -155,7 +155,7 @@ class Training:
             group["lr"] = self.learning_rate
         with torch.random.fork_rng(devices=[]):  # dropout draws from this training's own numbers, whoever else draws
             torch.set_rng_state(self._random)
-            logits, hidden = self.model(inputs, None if fresh else self.hidden)
+            logits, hidden = self.model(inputs, self._memory(fresh))
             self._random = torch.get_rng_state()
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
         value = loss.item()
@@ -167,6 +167,13 @@ class Training:
             self.optimizer.step()
             self.hidden = detach(hidden)
         return value
+
+    def _memory(self, fresh: np.ndarray) -> State | None:
+        """The state that the last step left, with zeros in the rows that start afresh; None when all do."""
+        if self.hidden is None or fresh.all():
+            return None
+        kept = torch.from_numpy(~fresh).to(self.device)[:, None]
+        return self.hidden * kept if isinstance(self.hidden, torch.Tensor) else tuple(s * kept for s in self.hidden)
 
     def _validate(self, train_loss: float, tick: Callable[[], float]) -> Validation:
         at = time.monotonic()

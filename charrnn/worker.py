@@ -17,7 +17,7 @@ from .runs import Run
 from .sizing import fit
 from .training import Snapshot, Training
 
-LOG_SECONDS = 0.25  # updates are logged as the mean of so much time
+LOG_SECONDS = 0.25  # updates are logged as the mean of so much time, or of a thousandth of the training so far
 SAVE_SECONDS = 30.0  # work that a crash may cost
 
 
@@ -85,7 +85,7 @@ class Recorder:
             _to_board(self.board, event)
         if isinstance(event, Step):
             self.steps.append(event)
-            if time.monotonic() - self.logged >= LOG_SECONDS:
+            if time.monotonic() - self.logged >= max(LOG_SECONDS, event.elapsed / 1000):
                 self._log_steps()
         else:
             self._log_steps()

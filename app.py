@@ -1,0 +1,12 @@
+"""Build the page and launch it: `python app.py [--host H] [--port P]`. A Space runs this file."""
+
+import sys
+
+from charrnn.errors import CharRNNError
+from charrnn.ui.page import launch
+
+if __name__ == "__main__":
+    try:
+        launch()
+    except CharRNNError as error:
+        sys.exit(f"charrnn: {error}")

@@ -1,0 +1,46 @@
+"""A settings field -> the component that sets it, with its label, help and bounds from settings.py."""
+
+from dataclasses import Field, fields
+
+import gradio as gr
+
+from ..settings import PRESETS, Settings, bounds, optional, type_of
+
+
+def component(group: type, f: Field) -> gr.components.Component:
+    """Bounds are checked by the settings themselves, so that all that is wrong is said at once and in one place."""
+    help, kind = f.metadata["help"], type_of(group, f)
+    common = {"label": f.metadata["label"], "value": f.default, "elem_id": f.name.replace("_", "-")}
+    if kind is bool:
+        return gr.Checkbox(info=help, **common)
+    if f.metadata["choices"]:
+        return gr.Dropdown(list(f.metadata["choices"]), info=help, **common)
+    help = f"{help} {bounds(f).capitalize()}."
+    placeholder = "chosen for you" if optional(group, f) else None
+    return gr.Number(info=help, placeholder=placeholder, step=1 if kind is int else 0.001, **common)
+
+
+def training_components() -> dict[str, gr.components.Component]:
+    """One component for each setting of a training, by name."""
+    return {f.name: component(type(group), f) for group in groups(Settings()) for f in fields(group)}
+
+
+def groups(settings: Settings) -> list:
+    return [getattr(settings, f.name) for f in fields(settings)]
+
+
+def preset_values(preset: str) -> dict:
+    """What every setting is in a preset, by name."""
+    return {f.name: getattr(group, f.name) for group in groups(Settings.of(preset)) for f in fields(group)}
+
+
+def chosen_settings(preset: str, values: dict) -> Settings:
+    """The settings of a preset with what the visitor changed. Raises SettingsError."""
+    settings = Settings.of(preset)
+    untouched = preset_values(preset)
+    changed = {name: value for name, value in values.items() if value != untouched[name]}
+    return settings.changed(**changed)
+
+
+def preset_choices() -> list[tuple[str, str]]:
+    return [(preset.label, name) for name, preset in PRESETS.items()]
