@@ -116,7 +116,8 @@ def run_train(started: float, texts: list[Path], out: Path, resume: Path, preset
         last = event if isinstance(event, (Finished, Failed)) else last
     if isinstance(last, Failed):
         return 1
-    say(f"The model is in {run.folder}. Try: python -m charrnn generate {run.folder}")
+    if run.has_model:
+        say(f"The model is in {run.folder}. Try: python -m charrnn generate {run.folder}")
     return 0
 
 
@@ -157,7 +158,8 @@ def show(event: Event) -> None:
             say(f"\rcharrnn: {event.message}")
         case Finished():
             ends = {"budget": "Done", "early": "Ended early: it no longer improved", "stopped": "Stopped; --resume goes on"}
-            say(f"{ends[event.reason]} after {event.elapsed:.1f} s, best validation loss {event.best_loss:.4f} nats/char.")
+            best = "" if event.best_loss is None else f", best validation loss {event.best_loss:.4f} nats/char"
+            say(f"{ends[event.reason]} after {event.elapsed:.1f} s{best}.")
 
 
 def run_generate(started: float, run: Path, prime: str, **changes) -> None:

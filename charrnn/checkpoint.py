@@ -64,7 +64,7 @@ def load_config(folder: Path) -> tuple[Settings, Vocabulary, dict]:
         raise CheckpointError(
             tried, f"there is no {CONFIG} in it", "Name the folder of a finished training; `charrnn runs` lists them"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(tried, f"{CONFIG} cannot be read ({error})", "Copy the file again from the original") from None
     if not isinstance(config, dict) or config.get("format") != FORMAT or not isinstance(config.get("vocabulary"), str):
         raise CheckpointError(
@@ -72,7 +72,8 @@ def load_config(folder: Path) -> tuple[Settings, Vocabulary, dict]:
         )
     try:
         settings = Settings.from_dict(config.get("settings"))
-        return settings, Vocabulary(config["vocabulary"]), config.get("corpus") or {}
+        origin = config.get("corpus")
+        return settings, Vocabulary(config["vocabulary"]), origin if isinstance(origin, dict) else {}
     except CharRNNError as error:
         raise CheckpointError(tried, error.happened, "Copy config.json again from the original") from None
 

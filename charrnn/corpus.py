@@ -222,7 +222,7 @@ def decode(name: str, raw: bytes) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         if _looks_binary(raw):
             raise _binary(name) from None
-        guesses = from_bytes(raw[: 1 << 18])
+        guesses = from_bytes(_telling(raw, error.start))
         guess = guesses.best()
         if guess is None:
             raise _undecodable(name, "UTF-8", error) from None
@@ -240,10 +240,21 @@ def decode(name: str, raw: bytes) -> tuple[str, str]:
     return text, encoding
 
 
+def _telling(raw: bytes, at: int) -> bytes:
+    """Whole lines, about 256 KB of them, from the one that holds byte `at`: what an encoding can be guessed from."""
+    start = raw.rfind(b"\n", 0, at) + 1
+    end = start + (1 << 18)
+    if end >= len(raw):
+        return raw[start:]
+    last = raw.rfind(b"\n", at + 1, end)
+    return raw[start : last + 1 if last > 0 else end]
+
+
 def _looks_binary(raw: bytes) -> bool:
-    """Whether more than one byte in a thousand is a control character that no text has."""
+    """Whether more than one byte in a thousand, and more than three, is a control character that no text has."""
     counts = np.bincount(np.frombuffer(raw[: 1 << 22], dtype=np.uint8), minlength=128)
-    return sum(int(counts[c]) for c in CONTROLS if c not in (12, 27)) * 1000 > min(len(raw), 1 << 22)
+    controls = sum(int(counts[c]) for c in CONTROLS if c not in (12, 27))
+    return controls > 3 and controls * 1000 > min(len(raw), 1 << 22)
 
 
 def _binary(name: str) -> CorpusError:
@@ -304,17 +315,24 @@ def repeats(text: str) -> tuple[str, int, float]:
 
 
 def read_ids(path: Path, vocabulary: Vocabulary, length: int) -> np.ndarray:
-    """(length,) ids of a run's corpus.txt, read in chunks so that memory stays at one id a character."""
-    ids = np.empty(length, dtype=vocabulary.dtype)
-    at = 0
-    with open(path, encoding="utf-8", newline="") as file:
-        while chunk := file.read(CHUNK):
-            if at + len(chunk) > length:
-                break
-            ids[at : at + len(chunk)] = vocabulary.encode(chunk)
-            at += len(chunk)
-    if at != length or chunk:
+    """(length,) ids of a run's corpus.txt, read in chunks so that the text itself is never whole in memory.
+
+    Raises CorpusError when the file is gone, or does not hold the text that the run was started with.
+    """
+    ids, at = [], 0
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            while chunk := file.read(CHUNK):
+                ids.append(vocabulary.encode(chunk))
+                at += len(chunk)
+    except OSError as error:
+        raise CorpusError(
+            f"Reading {path}", error.strerror or str(error), "Put the file back, or start a new run with your text"
+        ) from None
+    except (ValueError, CorpusError):
+        at = None
+    if at != length:
         raise CorpusError(
             f"Reading {path}", "it is not the text that this run was started with", "Start a new run with your text"
         )
-    return ids
+    return np.concatenate(ids)

@@ -3,6 +3,8 @@
 Shapes: N windows, T characters, V vocabulary.
 """
 
+import unicodedata
+
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -90,6 +92,7 @@ def score(model: Checkpoint, text: str, window: int = WINDOW) -> dict:
     """
     if model.settings.corpus.lowercase:
         text = text.lower()
+    text = unicodedata.normalize("NFC", text)
     adapted = model.vocabulary.adapt(text)
     if len(adapted.text) < 2:
         raise CorpusError("Scoring the text", "the model knows fewer than two of its characters", "Choose another text")

@@ -69,7 +69,7 @@ class Finished:
     step: int
     elapsed: float
     reason: str
-    best_loss: float
+    best_loss: float | None  # None when it ended before its first update
 
 
 @dataclass(frozen=True)

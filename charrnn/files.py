@@ -1,8 +1,10 @@
 """Writing a file whole or not at all."""
 
+import contextlib
 import errno
 import os
-import tempfile
+import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import RunError
@@ -13,18 +15,25 @@ def replace(path: Path, data: bytes) -> None:
 
     Raises RunError when it cannot be written.
     """
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:  # not tempfile, whose files only their owner may read
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
+        with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise unwritable(path, error) from None
+
+
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Remove what a process that was killed inside `replace` left of these files."""
+    for name in names:
+        for path in folder.glob(f".{name}.*"):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def unwritable(path: Path, error: OSError) -> RunError:

@@ -6,6 +6,7 @@ once. What is running is known from the runs' folders alone, so a restarted serv
 """
 
 import atexit
+import contextlib
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-from .errors import RunError
+from .errors import CharRNNError, RunError
 from .runs import RESUMABLE, Run, list_runs
 
 POLL_SECONDS = 0.2
@@ -30,7 +31,8 @@ class Jobs:
         """
         self.root, self.active, self.waiting, self.max_minutes = Path(root), active, waiting, max_minutes
         self._lock = threading.RLock()
-        self._queue = [run.name for run in reversed(list_runs(self.root)) if run.status.state == "queued"]
+        queued = [run for run in list_runs(self.root) if run.status.state == "queued"]
+        self._queue = [run.name for run in sorted(queued, key=lambda run: run.status.changed)]
         # A training that outlived an earlier server has no Popen here; its lock says when it ends.
         self._running: dict[str, subprocess.Popen | None] = {
             run.name: None for run in list_runs(self.root) if run.status.state == "running"
@@ -51,13 +53,14 @@ class Jobs:
         with self._lock:
             if run.name in self._queue or run.name in self._running:
                 raise RunError(f"Starting {run.name}", "it is already on its way", "Wait until it ends")
-            if len(self._queue) >= self.waiting:
+            if len(self._queue) >= self.waiting + max(0, self.active - len(self._running)):
                 raise RunError(
                     "Starting the training",
                     f"{len(self._queue)} others are waiting already, as many as there may be",
                     "Try again in some minutes",
                 )
             run.clear_stop()
+            self._kill_at.pop(run.name, None)
             run.set_status("queued")
             self._queue.append(run.name)
 
@@ -75,7 +78,8 @@ class Jobs:
                 run.set_status("stopped", "It was stopped before its turn came.")
                 return
             run.request_stop()
-            self._kill_at[run.name] = time.monotonic() + STOP_SECONDS
+            if run.name in self._running:
+                self._kill_at[run.name] = time.monotonic() + STOP_SECONDS
 
     def delete(self, run: Run) -> None:
         """Remove a run that is not running, waiting or not. Raises RunError while it trains."""
@@ -99,29 +103,32 @@ class Jobs:
         if self._closing.is_set():
             return
         self._closing.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         if self._spare:
             self._spare.stdin.close()
             self._spare.wait()
-        for name, process in self._running.items():
-            run = Run(self.root / name)
-            if run.exists and run.status.state == "running":
-                run.request_stop()
+        for name in self._running:
+            with contextlib.suppress(RunError):  # it has just ended, or the disk is full
+                Run(self.root / name).request_stop()
         for name, process in self._running.items():
             if process is not None:
                 try:
                     process.wait(STOP_SECONDS)
                 except subprocess.TimeoutExpired:
                     process.kill()
+                    process.wait()
             run = Run(self.root / name)
-            if run.exists and run.status.state == "stopped":
-                run.set_status("interrupted", "The server was shut down.")
+            if run.exists and run.status.state == "stopped" and name not in self._kill_at:
+                with contextlib.suppress(RunError):
+                    run.set_status("interrupted", "The server was shut down.")
 
     # The thread
 
     def _loop(self) -> None:
         while not self._closing.wait(POLL_SECONDS):
-            with self._lock:
+            # A full disk or a machine out of memory must not end the queue; the next round tries again.
+            with self._lock, contextlib.suppress(CharRNNError, OSError):
                 self._reap()
                 self._spare = self._spare if self._spare and self._spare.poll() is None else _spawn()
                 while self._queue and len(self._running) < self.active:
@@ -151,6 +158,9 @@ class Jobs:
                     _kill(process.pid if process else run.status.pid)
                 elif name not in self._kill_at and self._overdue(run):
                     self.stop(run)
+                continue
+            if process and run.locked:  # a process that an earlier server started was there first
+                self._running[name] = None
                 continue
             del self._running[name]
             asked = self._kill_at.pop(name, None) is not None

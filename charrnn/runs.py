@@ -13,6 +13,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import re
 import secrets
 import shutil
@@ -28,10 +29,11 @@ from filelock import FileLock, Timeout
 from . import checkpoint, files
 from .corpus import Corpus, split
 from .errors import RunError
-from .events import Event, Started, from_json, to_json
+from .events import Event, Failed, Finished, Started, from_json, to_json
 from .settings import Settings
 from .vocabulary import Vocabulary
 
+STATES = ("queued", "running", "stopped", "finished", "failed", "interrupted")
 ACTIVE = ("queued", "running")
 RESUMABLE = ("stopped", "interrupted", "failed")
 
@@ -40,7 +42,7 @@ RESUMABLE = ("stopped", "interrupted", "failed")
 class Status:
     """What status.json holds. Times are seconds since 1970."""
 
-    state: str = "queued"  # queued, running, stopped, finished, failed, interrupted
+    state: str = "queued"  # one of STATES
     message: str = ""
     owner: str | None = None  # hash of the owner's token; None: made on the command line, everyone may read it
     created: float = 0.0
@@ -70,15 +72,8 @@ class Run:
         training, validation = split(len(corpus), settings.corpus.validation_share, settings.training.seq_length or 1)
         try:
             run.folder.mkdir(parents=True, exist_ok=True)
-            taken = any(run.folder.iterdir())
         except OSError as error:
             raise files.unwritable(run.folder, error) from None
-        if taken:
-            raise RunError(
-                f"Starting a training in {run.folder}",
-                "the folder is not empty",
-                "Choose another folder, or go on with the training in it by --resume",
-            )
         origin = {
             "name": corpus.name,
             "characters": len(corpus),
@@ -88,20 +83,25 @@ class Run:
             "sha256": corpus.fingerprint,
             "preset": preset,
         }
-        try:
-            files.replace(run.folder / "corpus.txt", corpus.text.encode())
-            checkpoint.save_config(run.folder, settings, corpus.vocabulary, origin)
-            run._write_status(Status(owner=hashed(owner) if owner else None, created=time.time()))
-        except RunError:
-            shutil.rmtree(run.folder, ignore_errors=True)
-            raise
+        if any(run.folder.iterdir()):
+            raise _taken(run.folder)
+        with run.lock(timeout=0):  # of two that start here at the same moment, one has it
+            if any(path.name != "lock" for path in run.folder.iterdir()):
+                raise _taken(run.folder)
+            try:
+                files.replace(run.folder / "corpus.txt", corpus.text.encode())
+                checkpoint.save_config(run.folder, settings, corpus.vocabulary, origin)
+                run._write_status(Status(owner=hashed(owner) if owner else None, created=time.time()))
+            except RunError:
+                shutil.rmtree(run.folder, ignore_errors=True)
+                raise
         return run
 
     # What there is to read
 
     @property
     def exists(self) -> bool:
-        return (self.folder / checkpoint.CONFIG).is_file()
+        return os.path.isfile(self.folder / checkpoint.CONFIG)  # False for a name that no file can have, too
 
     def config(self) -> tuple[Settings, Vocabulary, dict]:
         """Settings, vocabulary and origin. Raises CheckpointError."""
@@ -116,13 +116,23 @@ class Run:
         return (self.folder / checkpoint.WEIGHTS).is_file()
 
     @property
+    def model_time(self) -> int:
+        """When the model on disk was last replaced, in nanoseconds; 0 when there is none."""
+        path = self.folder / checkpoint.WEIGHTS
+        return path.stat().st_mtime_ns if path.exists() else 0
+
+    @property
     def status(self) -> Status:
         """The status on disk; a run whose process is gone without a word is interrupted, whatever the file says."""
         try:
             data = json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
             status = Status(**{f.name: data[f.name] for f in fields(Status) if f.name in data})
-        except (OSError, ValueError, TypeError):
+            if data["state"] not in STATES or not isinstance(status.created, (int, float)):
+                raise ValueError
+        except FileNotFoundError:
             return Status(state="finished")  # a bare model: config.json and model.safetensors alone
+        except (OSError, ValueError, TypeError, KeyError):  # nobody's, since nobody can say whose it is
+            return Status(state="failed", message="Its status.json is damaged.", owner="unknown")
         if status.state == "running" and not self.locked:
             return replace(status, state="interrupted", message=status.message or "Its process ended unexpectedly.")
         return status
@@ -139,13 +149,19 @@ class Run:
     @property
     def size(self) -> int:
         """Bytes on disk."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        total = 0
+        for path in self.folder.rglob("*"):
+            with contextlib.suppress(OSError):  # a training run replaces its files while they are counted
+                total += path.stat().st_size if path.is_file() else 0
+        return total
 
     @property
     def log_id(self) -> int | None:
         """Changes when the log was rewritten (see `rewind`) instead of added to."""
-        path = self.folder / "events.jsonl"
-        return path.stat().st_ino if path.exists() else None
+        try:
+            return (self.folder / "events.jsonl").stat().st_ino
+        except OSError:
+            return None
 
     def events(self, offset: int = 0) -> tuple[list[Event], int]:
         """The events after byte `offset` of the log, and the offset to go on from. A torn last line waits."""
@@ -204,10 +220,14 @@ class Run:
             raise files.unwritable(self.folder / "events.jsonl", error) from None
 
     def rewind(self, step: int) -> None:
-        """Forget what the log says of later steps than `step`, and a torn end, before a resumed run writes on."""
-        kept = [e for e in self.events()[0] if e.step <= step and not (isinstance(e, Started) and step)]
-        first = [e for e in self.events()[0] if isinstance(e, Started)][:1] if step else []
-        lines = "".join(to_json(event) + "\n" for event in first + kept)
+        """Forget what the log says of later steps than `step`, of an end, and a torn end, before a resumed run writes on.
+
+        Its first line, on how it started, stays.
+        """
+        events = self.events()[0]
+        first = [event for event in events if isinstance(event, Started)][:1]
+        kept = [event for event in events if event.step <= step and not isinstance(event, (Started, Finished, Failed))]
+        lines = "".join(to_json(event) + "\n" for event in (first + kept if step else []))
         files.replace(self.folder / "events.jsonl", lines.encode())
 
     def save_best(self, weights: dict) -> None:
@@ -236,16 +256,23 @@ class Run:
                 f"Resuming {self.folder}", f"last.safetensors is damaged ({error})", "Start a new training with its corpus.txt"
             ) from None
 
+    def remove_leftovers(self) -> None:
+        """Remove what a process that was killed while it saved left behind."""
+        files.remove_leftovers(self.folder, (checkpoint.WEIGHTS, "last.safetensors", "events.jsonl"))
+
     def drop_last(self) -> None:
         (self.folder / "last.safetensors").unlink(missing_ok=True)
 
     # What others ask of it
 
     def request_stop(self) -> None:
-        """Ask the training process to save and end. Raises RunError when there is none."""
+        """Ask the training process to save and end. Raises RunError when there is none, or the disk is full."""
         if self.status.state not in ACTIVE:
             raise RunError(f"Stopping {self.name}", f"it is not running ({self.status.state})", "There is nothing to do")
-        (self.folder / "stop").touch()
+        try:
+            (self.folder / "stop").touch()
+        except OSError as error:
+            raise files.unwritable(self.folder / "stop", error) from None
 
     @property
     def stop_requested(self) -> bool:
@@ -257,7 +284,7 @@ class Run:
     def readable_by(self, token: str | None) -> bool:
         """Whether the holder of this token may look at the run and generate from it."""
         owner = self.status.owner
-        return owner is None or (bool(token) and secrets.compare_digest(owner, hashed(token)))
+        return owner is None or (isinstance(token, str) and token != "" and secrets.compare_digest(owner, hashed(token)))
 
     def check_owner(self, token: str | None) -> None:
         """Raise RunError unless the run was started by the holder of this token."""
@@ -267,15 +294,28 @@ class Run:
             )
 
     def delete(self) -> None:
-        """Remove the folder and all in it. Raises RunError while a process trains there."""
+        """Remove the folder and all in it. Raises RunError while a process trains there, or when it cannot be removed."""
         with self.lock():
             pass
-        shutil.rmtree(self.folder)
+        try:
+            shutil.rmtree(self.folder)
+        except OSError as error:
+            raise RunError(
+                f"Deleting {self.name}", error.strerror or str(error), "Check that the folder may be changed, and try again"
+            ) from None
+
+
+def _taken(folder: Path) -> RunError:
+    return RunError(
+        f"Starting a training in {folder}",
+        "the folder is not empty",
+        "Choose another folder, or go on with the training in it by --resume",
+    )
 
 
 def hashed(token: str) -> str:
     """What is kept of an owner's token: its SHA-256."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def new_name(corpus_name: str) -> str:
@@ -287,13 +327,18 @@ def new_name(corpus_name: str) -> str:
 def find(root: Path | str, name: str) -> Run:
     """The run of this name below `root`. Raises RunError when there is none."""
     run = Run(Path(root) / str(name))
-    if not name or Path(str(name)).name != name or not run.exists:
+    if not name or name == ".." or Path(str(name)).name != name or not run.exists:
         raise RunError("Opening this run", "it is not there, or it belongs to someone else", "Choose one of the runs in your list")
     return run
 
 
 def list_runs(root: Path | str) -> list[Run]:
-    """All runs below `root`, newest first; bare models last, by name."""
+    """All runs below `root`, newest first; bare models last, by name. Raises RunError when it cannot be looked into."""
     root = Path(root)
-    runs = [Run(path) for path in sorted(root.iterdir()) if path.is_dir()] if root.is_dir() else []
+    try:
+        runs = [Run(path) for path in sorted(root.iterdir()) if path.is_dir()]
+    except FileNotFoundError:
+        runs = []
+    except OSError as error:
+        raise RunError(f"Looking for runs in {root}", error.strerror or str(error), "Name a folder that can be read") from None
     return sorted((run for run in runs if run.exists), key=lambda run: -run.status.created)

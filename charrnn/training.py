@@ -63,8 +63,11 @@ class Training:
         Raises SettingsError when a size is open, CorpusError when the text does not hold one sequence, TrainingError when
         the snapshot is of another training.
         """
-        if (sizes := settings.model).hidden_size is None or settings.training.seq_length is None:
-            raise SettingsError("Starting the training", f"sizes are still open in {sizes}", "Pass them through sizing.fit")
+        given = vars(settings.model) | vars(settings.training)
+        if still_open := [name for name in SIZES if given[name] is None]:
+            raise SettingsError(
+                "Starting the training", f"{', '.join(still_open)} are still open", "Pass the settings through sizing.fit"
+            )
         self.settings, self.vocabulary, self.reason = settings, vocabulary, reason
         self.training_ids, self.validation_ids = training_ids, validation_ids
         self.device = torch.device(device or best_device())
@@ -72,7 +75,8 @@ class Training:
         self.step, self.elapsed, self.hidden = 0, elapsed, None
         self.best: dict[str, np.ndarray] | None = None
         self.best_loss, self.best_progress, self.marks_done = math.inf, 0.0, 0
-        self._validation_seconds = 0.0
+        self.recent, self.loss_sum, self.loss_count = uniform_loss(len(vocabulary)), 0.0, 0
+        self._checking_seconds = 0.0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.training.seed)
             self.model = CharRNN(settings.model, len(vocabulary)).to(self.device)
@@ -97,10 +101,10 @@ class Training:
 
     @property
     def progress(self) -> float:
-        """Share of the budget that is used up. In minutes, the last validation's time is set aside."""
+        """Share of the budget that is used up. In minutes, the time of a last check is set aside."""
         if (total := self.total_steps) is not None:
             return self.step / total
-        return min(1.0, self.elapsed / max(1e-9, 60 * self.settings.training.minutes - self._validation_seconds))
+        return min(1.0, self.elapsed / max(1e-9, 60 * self.settings.training.minutes - self._checking_seconds))
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Train to the end of the budget, or until `should_stop()`; a stopped training can go on with `events` again."""
@@ -114,36 +118,42 @@ class Training:
         unigram = unigram_loss(self.training_ids, self.validation_ids, len(self.vocabulary))
         yield Started(self.step, tick(), self.parameters, str(self.device), uniform, unigram, self.reason)
         marks = validation_marks(self.settings.training)
-        losses, recent, speed, reason = [], uniform, None, "budget"
-        while self.progress < 1:
+        speed, reason = None, "budget"
+        while True:
+            over = self.progress >= 1
+            # Checked before an update and not after it, so that a training resumed between the two is checked as well.
+            if self.step and self.marks_done < len(marks) and self.progress >= marks[self.marks_done]:
+                self.marks_done = sum(mark <= self.progress for mark in marks)
+                yield (check := self._validate(tick))
+                if not math.isfinite(check.loss):
+                    yield Failed(self.step, tick(), self._divergence(check.loss))
+                    return
+                yield self._sample()
+                if self._overfitted():
+                    reason = "early"
+                    break
+            if over:
+                break
             if should_stop():
                 reason = "stopped"
                 break
             at = time.monotonic()
             loss = self._update()
-            recent += 0.02 * (loss - recent)
-            if not math.isfinite(loss) or recent > 2 * uniform + 1:
+            self.recent += 0.02 * (loss - self.recent)
+            if not math.isfinite(loss) or self.recent > 2 * uniform + 1:
                 yield Failed(self.step, tick(), self._divergence(loss))
                 return
             self.step += 1
-            losses.append(loss)
+            self.loss_sum, self.loss_count = self.loss_sum + loss, self.loss_count + 1
             now = self.batches.batch_size * self.batches.seq_length / max(1e-9, time.monotonic() - at)
             speed = now if speed is None else speed + 0.1 * (now - speed)
             tick()
             epoch = self.step / self.batches.steps_per_epoch
             yield Step(self.step, self.elapsed, epoch, loss, self.learning_rate, speed, self.progress)
-            if self.marks_done < len(marks) and self.progress >= marks[self.marks_done]:
-                self.marks_done = sum(mark <= self.progress for mark in marks)
-                yield self._validate(float(np.mean(losses)), tick)
-                yield self._sample()
-                losses = []
-                if self._overfitted():
-                    reason = "early"
-                    break
-        if losses and reason == "budget":
-            yield self._validate(float(np.mean(losses)), tick)
+        if self.loss_count and (reason == "budget" or self.best_loss == math.inf):  # who stops early has a model, too
+            yield self._validate(tick)
             yield self._sample()
-        yield Finished(self.step, tick(), reason, self.best_loss)
+        yield Finished(self.step, tick(), reason, self.best_loss if self.best_loss < math.inf else None)
 
     def _update(self) -> float:
         """One step of truncated BPTT; returns the loss before it."""
@@ -175,20 +185,24 @@ class Training:
         kept = torch.from_numpy(~fresh).to(self.device)[:, None]
         return self.hidden * kept if isinstance(self.hidden, torch.Tensor) else tuple(s * kept for s in self.hidden)
 
-    def _validate(self, train_loss: float, tick: Callable[[], float]) -> Validation:
+    def _validate(self, tick: Callable[[], float]) -> Validation:
         at = time.monotonic()
+        train_loss = self.loss_sum / max(1, self.loss_count)
+        self.loss_sum, self.loss_count = 0.0, 0
         loss = windowed_loss(self.model, self.validation_ids, limit=VALIDATION_LIMIT)
         if best := loss < self.best_loss:
             self.best_loss, self.best_progress, self.best = loss, self.progress, self.weights()
-        self._validation_seconds = time.monotonic() - at
+        self._checking_seconds = time.monotonic() - at
         epoch = self.step / self.batches.steps_per_epoch
         return Validation(self.step, tick(), epoch, loss, train_loss, best)
 
     def _sample(self) -> Sample:
+        at = time.monotonic()
         temperature = self.settings.training.sample_temperature
         settings = SamplingSettings(temperature=temperature, length=SAMPLE_LENGTH, seed=SAMPLE_SEED)
         engine = Engine(self.settings.model, self.weights())
         text = "".join(generate(engine, self.vocabulary, "", settings))
+        self._checking_seconds += time.monotonic() - at
         return Sample(self.step, self.elapsed, opening(self.vocabulary), temperature, SAMPLE_SEED, text)
 
     def _overfitted(self) -> bool:
@@ -238,13 +252,14 @@ class Training:
             for name in SNAPSHOT_META:
                 setattr(self, name, snapshot.meta[name])
             self.best_loss = math.inf if snapshot.meta["best_loss"] is None else snapshot.meta["best_loss"]
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise TrainingError(
                 "Resuming the training", f"what was saved belongs to another training ({error})", "Start a new run"
             ) from None
 
 
-SNAPSHOT_META = ("step", "elapsed", "best_loss", "best_progress", "marks_done")
+SNAPSHOT_META = ("step", "elapsed", "best_loss", "best_progress", "marks_done", "recent", "loss_sum", "loss_count")
+SIZES = ("hidden_size", "embedding_size", "dropout", "seq_length", "batch_size", "learning_rate")
 
 
 def _below(tensors: dict, prefix: str) -> dict:

@@ -3,6 +3,7 @@
 Both the command line and the page's background processes train through `train`.
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from .corpus import read_ids, split
 from .errors import CharRNNError, RunError
-from .events import Event, Failed, Finished, Saved, Step, Validation
+from .events import Event, Failed, Finished, Sample, Saved, Step, Validation
 from .runs import Run
 from .sizing import fit
 from .training import Snapshot, Training
@@ -33,7 +34,9 @@ def train(run: Run, should_stop: Callable[[], bool] = lambda: False, elapsed: fl
             raise RunError(
                 f"Training in {run.folder}", "this training is finished", "Start a new one, or generate from its model"
             )
-        run.clear_stop()
+        if status.state != "queued":  # one that was asked to stop while this process was starting is to stop
+            run.clear_stop()
+        run.remove_leftovers()
         run.set_status("running", pid=os.getpid())
         recorder = Recorder(run)
         step = 0
@@ -44,7 +47,7 @@ def train(run: Run, should_stop: Callable[[], bool] = lambda: False, elapsed: fl
             for event in training.events(lambda: run.stop_requested or should_stop()):
                 step = event.step
                 yield from recorder.record(event, training)
-        except (CharRNNError, MemoryError, RuntimeError) as error:
+        except Exception as error:
             yield recorder.fail(step, error)
         finally:
             recorder.close()
@@ -53,7 +56,7 @@ def train(run: Run, should_stop: Callable[[], bool] = lambda: False, elapsed: fl
 def _prepare(run: Run, elapsed: float) -> Training:
     """The training of a run, as new or as it was last saved."""
     settings, vocabulary, origin = run.config()
-    ids = read_ids(run.corpus_path, vocabulary, origin["characters"])
+    ids = read_ids(run.corpus_path, vocabulary, origin.get("characters"))
     settings, reason = fit(settings, len(ids), len(vocabulary))
     parts = split(len(ids), settings.corpus.validation_share, settings.training.seq_length)
     last = run.load_last()
@@ -81,8 +84,7 @@ class Recorder:
 
     def record(self, event: Event, training: Training) -> Iterator[Event]:
         """Write what `event` stands for; yields it, and Saved when the training can be resumed from here."""
-        if self.board:
-            _to_board(self.board, event)
+        self._to_board(event)
         if isinstance(event, Step):
             self.steps.append(event)
             if time.monotonic() - self.logged >= max(LOG_SECONDS, event.elapsed / 1000):
@@ -98,8 +100,8 @@ class Recorder:
                 yield self._save(training)
                 self.run.set_status("stopped")
             else:
+                self.run.set_status("finished")  # first, so that no crash leaves a run that would start all over
                 self.run.drop_last()
-                self.run.set_status("finished")
         elif isinstance(event, Failed):
             self.run.set_status("failed", event.message)
         elif isinstance(event, Validation) or time.monotonic() - self.saved > SAVE_SECONDS:
@@ -130,16 +132,32 @@ class Recorder:
                 traceback.print_exc(file=sys.stderr)
                 message = str(RunError("Training", f"it ended with an unexpected fault ({error})", "Resume it, or start again"))
         failed = Failed(step, 0.0, message)
-        try:
+        # A full disk may take neither; the run then shows as interrupted.
+        with contextlib.suppress(RunError):
             self.run.append(failed)
+        with contextlib.suppress(RunError):
             self.run.set_status("failed", message)
-        except RunError:  # a full disk takes neither; the run then shows as interrupted
-            pass
         return failed
 
+    def _to_board(self, event: Event) -> None:
+        """Show `event` in TensorBoard. A board that cannot be written is given up; the training goes on."""
+        if self.board is None:
+            return
+        try:
+            if isinstance(event, Step):
+                self.board.add_scalar("loss/train", event.loss, event.step)
+                self.board.add_scalar("learning_rate", event.learning_rate, event.step)
+            elif isinstance(event, Validation):
+                self.board.add_scalar("loss/validation", event.loss, event.step)
+            elif isinstance(event, Sample):
+                self.board.add_text("sample", event.text, event.step)
+        except OSError:
+            self.board = None
+
     def close(self) -> None:
-        if self.board:
-            self.board.close()
+        if self.board is not None:
+            with contextlib.suppress(OSError):
+                self.board.close()
 
 
 def _board(folder: Path):
@@ -148,14 +166,7 @@ def _board(folder: Path):
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder))
-
-
-def _to_board(board, event: Event) -> None:
-    if isinstance(event, Step):
-        board.add_scalar("loss/train", event.loss, event.step)
-        board.add_scalar("learning_rate", event.learning_rate, event.step)
-    elif isinstance(event, Validation):
-        board.add_scalar("loss/validation", event.loss, event.step)
-    elif hasattr(event, "text"):
-        board.add_text("sample", event.text, event.step)
+    try:
+        return SummaryWriter(str(folder))
+    except OSError:
+        return None
