@@ -5,7 +5,7 @@ exponential, is distributed as softmax(logits / temperature) (Gumbel 1954; Maddi
 seed and the position alone, so that one seed at neighbouring temperatures parts only where temperature changed the choice.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -19,22 +19,87 @@ NOISE_ROWS = 64  # positions whose noise is drawn in one call
 def generate(
     engine: Engine, vocabulary: Vocabulary, prime: str = "", settings: SamplingSettings = SamplingSettings()
 ) -> Iterator[str]:
-    """The characters that follow `prime`, one by one, `settings.length` of them.
+    """The characters that follow `prime`, one by one, at most `settings.length` of them.
 
     `prime` holds known characters only (see Vocabulary.adapt, else CorpusError); an empty one stands for a new line.
     """
+    for ids in _rows(engine, vocabulary, prime, settings, np.array([settings.temperature])):
+        yield vocabulary.characters[ids[0]]
+
+
+def sweep(
+    engine: Engine, vocabulary: Vocabulary, prime: str, settings: SamplingSettings, temperatures: Sequence[float]
+) -> list[str]:
+    """What `generate` writes at each of the N temperatures, in one batch; `settings.temperature` is not looked at.
+
+    The same numbers summed in another order may differ in their last bit, and where two characters are tied to that bit,
+    so may the text; one such tie is expected in hundreds of thousands of characters.
+    """
+    rows = list(_rows(engine, vocabulary, prime, settings, np.asarray(temperatures, dtype=float)))
+    return [vocabulary.decode(column[column >= 0]) for column in np.array(rows).T]
+
+
+def _rows(
+    engine: Engine, vocabulary: Vocabulary, prime: str, settings: SamplingSettings, temperatures: np.ndarray
+) -> Iterator[np.ndarray]:
+    """(N,) ids for one position after the other; -1 in rows that have ended."""
     state = engine.start()
-    ids = vocabulary.encode(prime or opening(vocabulary))
-    return _continue(engine, vocabulary, read(engine, ids, state), state, settings)
-
-
-def _continue(engine: Engine, vocabulary: Vocabulary, logits: np.ndarray, state: State, settings: SamplingSettings):
-    temperature = np.array([settings.temperature])
+    logits = read(engine, vocabulary.encode(prime or opening(vocabulary)), state)
+    if (n := len(temperatures)) > 1:
+        state, logits = state.take(np.zeros(n, dtype=int)), logits.repeat(n, 0)
+    endings = [Ending(settings) for _ in temperatures] if settings.lines or settings.blank_line or settings.stop else []
+    guards = [RepeatGuard(settings.repeat_guard) for _ in temperatures] if settings.repeat_guard else []
+    running = np.ones(n, dtype=bool)
     for position, noise in zip(range(settings.length), gumbel(settings.seed, len(vocabulary))):
         if position:
             logits = engine.step(chosen, state)
-        chosen = choose(logits, temperature, noise, settings.top_k, settings.top_p)
-        yield vocabulary.characters[chosen[0]]
+        for row, guard in enumerate(guards):
+            logits[row, guard.forbidden(len(vocabulary))] = -np.inf
+        chosen = choose(logits, temperatures, noise, settings.top_k, settings.top_p)
+        for guard, i in zip(guards, chosen):
+            guard.add(int(i))
+        yield np.where(running, chosen, -1) if endings else chosen
+        for row, ending in enumerate(endings):
+            running[row] &= not ending.reached(vocabulary.characters[chosen[row]])
+        if not running.any():
+            return
+
+
+class Ending:
+    """Says when a text has reached the end that the settings ask for."""
+
+    def __init__(self, settings: SamplingSettings):
+        self.settings, self.lines, self.tail = settings, 0, ""
+
+    def reached(self, character: str) -> bool:
+        """Take the next character; whether the text ends with it."""
+        settings = self.settings
+        self.lines += character == "\n"
+        self.tail = (self.tail + character)[-max(2, len(settings.stop)) :]
+        return (
+            (settings.lines and self.lines >= settings.lines)
+            or (settings.blank_line and self.tail.endswith("\n\n"))
+            or (bool(settings.stop) and self.tail.endswith(settings.stop))
+        )
+
+
+class RepeatGuard:
+    """Knows which ids would complete a stretch of `length` ids that was written before."""
+
+    def __init__(self, length: int):
+        self.length = length
+        self.recent: tuple[int, ...] = ()
+        self.followers: dict[tuple[int, ...], set[int]] = {}
+
+    def forbidden(self, vocabulary_size: int) -> list[int]:
+        """The ids that may not come next; none when that would be all of them."""
+        followers = self.followers.get(self.recent, ())
+        return sorted(followers) if len(followers) < vocabulary_size else []
+
+    def add(self, i: int) -> None:
+        if len(self.recent) == self.length - 1:
+            self.followers.setdefault(self.recent, set()).add(i)
+        self.recent = (*self.recent, i)[-(self.length - 1) :] if self.length > 1 else ()
 
 
 def opening(vocabulary: Vocabulary) -> str:

@@ -13,9 +13,10 @@ from .errors import SettingsError
 BUDGETS = ("minutes", "epochs", "steps")
 
 
-def setting(default, label: str, help: str, *, low=None, high=None, choices: tuple = ()) -> Any:
-    """A dataclass field that carries what a person needs to know to set it."""
-    return field(default=default, metadata=dict(label=label, help=help, low=low, high=high, choices=choices))
+def setting(default, label: str, help: str, *, low=None, high=None, choices: tuple = (), length: int = 1000) -> Any:
+    """A dataclass field that carries what a person needs to know to set it; `length` limits free text."""
+    metadata = dict(label=label, help=help, low=low, high=high, choices=choices, length=length)
+    return field(default=default, metadata=metadata)
 
 
 def type_of(group: type, f: Field) -> type:
@@ -33,7 +34,9 @@ def bounds(f: Field) -> str:
     """The allowed values in words."""
     if f.metadata["choices"]:
         return "one of " + ", ".join(f.metadata["choices"])
-    return f"from {f.metadata['low']:g} to {f.metadata['high']:,}" if f.metadata["low"] is not None else "yes or no"
+    if f.metadata["low"] is not None:
+        return f"from {f.metadata['low']:g} to {f.metadata['high']:,}"
+    return "yes or no" if isinstance(f.default, bool) else f"text of at most {f.metadata['length']:,} characters"
 
 
 def _checked(f: Field, kind: type, value):
@@ -54,7 +57,8 @@ def _checked(f: Field, kind: type, value):
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} is {value!r}, but must be {bounds(f)}") from None
     low, high, choices = f.metadata["low"], f.metadata["high"], f.metadata["choices"]
-    if (choices and value not in choices) or (low is not None and not low <= value <= high):
+    too_long = kind is str and len(value) > f.metadata["length"]
+    if too_long or (choices and value not in choices) or (low is not None and not low <= value <= high):
         raise ValueError(f"{name} is {value!r}, but must be {bounds(f)}")
     return value
 
@@ -198,6 +202,12 @@ class SamplingSettings(Checked):
     top_k: int = setting(0, "Top-k", "Choose among the k likeliest characters only; 0 is all.", low=0, high=100_000)
     top_p: float = setting(
         1.0, "Top-p", "Choose among the likeliest characters that together reach this probability.", low=0.01, high=1
+    )
+    lines: int = setting(0, "Stop after lines", "End after so many lines; 0 is never.", low=0, high=20_000)
+    blank_line: bool = setting(False, "Stop at a blank line", "End where a verse or a paragraph ends.")
+    stop: str = setting("", "Stop at", "End as soon as this has been written; empty is never.", length=200)
+    repeat_guard: int = setting(
+        0, "Repetition guard", "Never write the same so many characters twice; 0 allows it.", low=0, high=1000
     )
 
 

@@ -3,6 +3,7 @@
 from html import escape
 
 from ..corpus import Report
+from ..events import Sample
 from ..verdict import Verdict
 
 
@@ -74,9 +75,54 @@ def verdict_card(verdict: Verdict) -> str:
 
 def text_card(text: str, prime: str = "", caption: str = "", busy: bool = False) -> str:
     """Generated text, large, with its line breaks; the prime before it is set apart."""
-    opening = f"<b>{escape(prime)}</b>" if prime else ""
     head = f'<div class="caption">{escape(caption)}</div>' if caption else ""
+    return f'<div class="card written" aria-busy="{"true" if busy else "false"}">{head}{_text(prime, text)}</div>'
+
+
+def sweep_card(texts: dict[float, str], prime: str, shown: float, caption: str = "") -> str:
+    """One text for every stop of the temperature slider; page.js shows the one that the slider is at.
+
+    In each, what differs from the next lower temperature is marked, from the first changed character on.
+    """
+    parts, lower = [], None
+    for stop, text in sorted(texts.items()):
+        same = len(text) if lower is None else common_prefix(lower, text)
+        hidden = "" if stop == shown else " hidden"
+        parts.append(_text(prime, text, same, f' data-stop="{stop:g}"{hidden}', f"temperature {stop:g}"))
+        lower = text
+    head = f'<div class="caption">{escape(caption)}</div>' if caption else ""
+    return f'<div class="card written" data-sweep>{head}{"".join(parts)}</div>'
+
+
+def common_prefix(a: str, b: str) -> int:
+    """How many characters two texts share from their beginning."""
+    return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+
+
+def _text(prime: str, text: str, same: int | None = None, attributes: str = "", label: str = "") -> str:
+    opening = f"<b>{escape(prime)}</b>" if prime else ""
+    same = len(text) if same is None else same
+    turned = f"<mark>{escape(text[same:])}</mark>" if same < len(text) else ""
+    name = f"Generated text, {label}" if label else "Generated text"
     return (
-        f'<div class="card written" aria-busy="{"true" if busy else "false"}">{head}'
-        f'<div class="text" dir="auto" tabindex="0" role="region" aria-label="Generated text">{opening}{escape(text)}</div></div>'
+        f'<div class="text" dir="auto" tabindex="0" role="region" aria-label="{name}"{attributes}>'
+        f"{opening}{escape(text[:same])}{turned}</div>"
     )
+
+
+def learning_card(samples: list[Sample]) -> str:
+    """The samples of a training, oldest first, under a slider over time that page.js moves; the newest is shown."""
+    texts = "".join(
+        f'<div data-sample="{i}"{"" if i == len(samples) - 1 else " hidden"}>'
+        f'<div class="caption">What it writes after {clock(sample.elapsed)} ({sample.step:,} steps), '
+        f"temperature {sample.temperature:g}</div>{_text('', sample.text.lstrip())}</div>"
+        for i, sample in enumerate(samples)
+    )
+    last = len(samples) - 1
+    slider = (
+        f'<label class="caption learn">Watch it learn <input type="range" class="learning" min="0" max="{last}" value="{last}" '
+        f'aria-label="Watch it learn: samples from the first to the newest"></label>'
+        if last
+        else ""
+    )
+    return f'<div class="card written">{texts}{slider}</div>'

@@ -10,7 +10,7 @@ import gradio as gr
 from ..jobs import Jobs
 from ..settings import HostSettings
 from .generate import GenerateTab
-from .theme import style_sheet, theme
+from .theme import script, style_sheet, theme
 from .train import TrainTab
 
 TITLE = "charrnn"
@@ -30,11 +30,14 @@ def build_app(host: HostSettings, jobs: Jobs) -> gr.Blocks:
             with gr.Tab("Generate", id="generate", render_children=True) as generate_tab:
                 generate = GenerateTab(host, token)
         private = {"api_visibility": "private", "show_progress": "hidden"}
+        wanted = gr.State("")
+        written = (generate._sweep, generate.inputs, generate.outputs)
         gr.Timer(1.0).tick(train.tick, [token, train.runs, train.seen], train.view, queue=False, **private)
         loaded = app.load(_welcome, token, token, **private)
         loaded.then(train.tick, [token, train.runs, train.seen], train.view, **private)
-        shown = loaded.then(generate.refresh, [token, generate.model], generate.model, **private)
-        shown.then(generate._write, generate.inputs, [generate.text, generate.problem, generate.stop], **private)
+        asked = [wanted, generate.prime, generate.temperature, generate.settings["length"], generate.settings["seed"]]
+        linked = loaded.then(generate.from_link, None, asked, **private)
+        linked.then(generate.refresh, [token, generate.model, wanted], generate.model, **private).then(*written, **private)
         generate_tab.select(generate.refresh, [token, generate.model], generate.model, **private)
         opened = train.open.click(
             lambda token, current, run: (generate.refresh(token, current, run), gr.Tabs(selected="generate")),
@@ -42,7 +45,7 @@ def build_app(host: HostSettings, jobs: Jobs) -> gr.Blocks:
             [generate.model, tabs],
             **private,
         )
-        opened.then(generate._write, generate.inputs, [generate.text, generate.problem, generate.stop], **private)
+        opened.then(*written, **private)
     return app
 
 
@@ -76,6 +79,7 @@ def launch(arguments: list[str] | None = None, **options) -> tuple[gr.Blocks, Jo
         server_port=host.port,
         theme=theme(),
         css_paths=style_sheet(),
+        head=f"<script>{script().read_text(encoding='utf-8')}</script>",
         footer_links=[],
         run_history=False,
         max_file_size=int(host.max_megabytes * 1e6),

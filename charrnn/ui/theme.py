@@ -11,8 +11,29 @@ def theme() -> gr.themes.Base:
         primary_hue=gr.themes.colors.teal,
         neutral_hue=gr.themes.colors.stone,
         radius_size=gr.themes.sizes.radius_md,
-        spacing_size=gr.themes.sizes.spacing_lg,
+        spacing_size=gr.themes.sizes.spacing_md,
     ).set(
+        layout_gap="10px",
+        form_gap_width="0px",
+        checkbox_label_background_fill="transparent",
+        checkbox_label_background_fill_dark="transparent",
+        checkbox_label_background_fill_hover="#f3efe9",
+        checkbox_label_background_fill_hover_dark="#25211d",
+        checkbox_label_background_fill_selected="#e2f0ee",
+        checkbox_label_background_fill_selected_dark="#16322f",
+        checkbox_label_border_width="1px",
+        checkbox_label_border_color="#cfc6ba",
+        checkbox_label_border_color_dark="#4a433b",
+        checkbox_label_text_color_selected="#0b5a55",
+        checkbox_label_text_color_selected_dark="#8fe3d8",
+        block_title_text_color="#26221e",
+        block_title_text_color_dark="#ece7df",
+        block_info_text_color="#6a625a",
+        block_info_text_color_dark="#a79f95",
+        button_secondary_background_fill="#efe9e1",
+        button_secondary_background_fill_dark="#2e2924",
+        button_secondary_text_color="#26221e",
+        button_secondary_text_color_dark="#ece7df",
         body_background_fill="#faf8f5",
         body_background_fill_dark="#171513",
         body_text_color="#26221e",
@@ -56,3 +77,7 @@ def theme() -> gr.themes.Base:
 
 def style_sheet() -> Path:
     return Path(__file__).parent / "style.css"
+
+
+def script() -> Path:
+    return Path(__file__).parent / "page.js"

@@ -13,11 +13,13 @@ from ..runs import ACTIVE, RESUMABLE, Run, find, list_runs, new_name
 from ..settings import PRESETS, CorpusSettings, HostSettings
 from ..verdict import remaining, verdict
 from . import cards
+from .generate import showpiece
 from .logs import Logs
 from .plots import COLOURS, loss_frame
 from .widgets import chosen_settings, preset_choices, preset_values, training_components
 
 UPLOAD, PASTE, BUNDLED = "Upload", "Paste", "Example"
+FIRST_PRESET = "quick"
 PLACEHOLDER = "Song lyrics, a diary, source code: any plain text. 50,000 characters or more work best."
 
 
@@ -38,7 +40,7 @@ class TrainTab:
     def _build_setup(self) -> None:
         self.source = gr.Radio([UPLOAD, PASTE, BUNDLED], value=UPLOAD, label="Your text", elem_id="source")
         self.files = gr.File(
-            label="Plain-text files", file_count="multiple", height=120, elem_id="files", file_types=None
+            label="Plain-text files", file_count="multiple", height=132, elem_id="files", file_types=None
         )
         self.pasted = gr.Textbox(
             label="Pasted text", lines=6, max_lines=10, placeholder=PLACEHOLDER, visible=False, elem_id="pasted"
@@ -48,15 +50,21 @@ class TrainTab:
             names, value=names[0] if names else None, label="Text that comes with charrnn", visible=False, elem_id="bundled"
         )
         self.report = gr.HTML(elem_id="report")
-        self.preset = gr.Radio(preset_choices(), value="quick", label="How long?", elem_id="preset")
-        self.preset_help = gr.HTML(_preset_help("quick"), elem_id="preset-help")
+        self.preset = gr.Radio(preset_choices(), value=FIRST_PRESET, label="How long?", elem_id="preset")
+        self.preset_help = gr.HTML(_preset_help(FIRST_PRESET), elem_id="preset-help")
         with gr.Accordion("Advanced", open=False, elem_id="advanced-training"):
-            self.settings = training_components()
+            self.settings = training_components(FIRST_PRESET)
         self.start = gr.Button("Train", variant="primary", elem_id="train")
         self.problem = gr.HTML(elem_id="train-problem")
 
     def _build_watch(self) -> None:
         self.progress = gr.HTML(elem_id="progress")
+        with gr.Row(elem_classes="actions"):
+            self.stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop-training")
+            self.resume = gr.Button("Resume", variant="primary", visible=False, elem_id="resume")
+            self.open = gr.Button("Open in Generate", variant="primary", visible=False, elem_id="open")
+            self.delete = gr.Button("Delete", variant="secondary", visible=False, elem_id="delete")
+        self.run_problem = gr.HTML(elem_id="run-problem")
         self.chart = gr.LinePlot(
             loss_frame([]),
             x="seconds",
@@ -64,7 +72,7 @@ class TrainTab:
             color="series",
             color_map=COLOURS,
             x_title="seconds of training",
-            y_title="loss, nats per character (less is better)",
+            y_title="loss (nats/char)",
             height=230,
             show_label=False,
             visible=False,
@@ -73,12 +81,6 @@ class TrainTab:
         )
         self.sample = gr.HTML(elem_id="sample")
         self.verdict = gr.HTML(elem_id="verdict")
-        with gr.Row(elem_classes="actions"):
-            self.stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop-training")
-            self.resume = gr.Button("Resume", variant="primary", visible=False, elem_id="resume")
-            self.open = gr.Button("Open in Generate", variant="primary", visible=False, elem_id="open")
-            self.delete = gr.Button("Delete", variant="secondary", visible=False, elem_id="delete")
-        self.run_problem = gr.HTML(elem_id="run-problem")
         self.runs = gr.Radio([], label="My runs", visible=False, elem_id="runs")
 
     @property
@@ -233,14 +235,16 @@ class TrainTab:
         run = next((run for run in runs if run.name == name), runs[0] if runs else None)
         events = self.logs.read(run) if run else []
         before = self.jobs.before(run) if run else None
-        now = (run and run.name, len(events), before and len(before), [(run.name, run.status.state) for run in runs])
+        samples = [event for event in events if isinstance(event, Sample)]
+        states = [(run.name, run.status.state) for run in runs]
+        now = (run and run.name, len(samples), len(events), before and len(before), states)
         if now == seen:
             return [gr.skip() for _ in self.view]
         if run is None:
             return [
                 "",
                 gr.update(visible=False),
-                gr.skip(),
+                showpiece(),
                 "",
                 *(gr.update(visible=False) for _ in range(4)),
                 gr.update(choices=[], value=None, visible=False),
@@ -249,15 +253,10 @@ class TrainTab:
         status = run.status
         settings, _, origin = run.config()
         judged = verdict(events, origin["training"]) if status.state not in ACTIVE else None
-        same_run = seen is not None and seen[0] == run.name
-        samples = [event for event in events if isinstance(event, Sample)]
-        shown = [event for event in events if isinstance(event, Sample)][-1:]
         return [
             self._progress(run, events, before),
             gr.update(value=loss_frame(events), visible=bool(len(events) > 1)),
-            cards.text_card(samples[-1].text, caption=_sample_caption(samples[-1]))
-            if shown
-            else (gr.skip() if same_run else cards.notice("The first sample appears in a moment.")),
+            self._samples(samples, seen, run),
             cards.verdict_card(judged) if judged else "",
             gr.update(visible=status.state in ACTIVE, interactive=not run.stop_requested),
             gr.update(visible=status.state in RESUMABLE),
@@ -266,6 +265,12 @@ class TrainTab:
             gr.update(choices=[(self._line(run), run.name) for run in runs], value=run.name, visible=True),
             now,
         ]
+
+    def _samples(self, samples: list[Sample], seen, run: Run):
+        """All samples under a slider; left alone while there is no new one, so that a visitor can look at an older."""
+        if seen is not None and seen[:2] == (run.name, len(samples)):
+            return gr.skip()
+        return cards.learning_card(samples) if samples else cards.notice("The first sample appears in a moment.")
 
     def tick(self, token, name, seen):
         """Called every second by the page's timer."""
@@ -320,10 +325,6 @@ class TrainTab:
 
 def _preset_help(preset: str) -> str:
     return f'<p class="hint">{PRESETS[preset].help}</p>'
-
-
-def _sample_caption(sample: Sample) -> str:
-    return f"What it writes after {cards.clock(sample.elapsed)} ({sample.step:,} steps), temperature {sample.temperature:g}"
 
 
 CONFIRM = """(token, name) => [token, confirm("Delete this run and its model? This cannot be undone.") ? name : ""]"""

@@ -7,22 +7,25 @@ import gradio as gr
 from ..settings import PRESETS, Settings, bounds, optional, type_of
 
 
-def component(group: type, f: Field) -> gr.components.Component:
+def component(group: type, f: Field, value, **options) -> gr.components.Component:
     """Bounds are checked by the settings themselves, so that all that is wrong is said at once and in one place."""
     help, kind = f.metadata["help"], type_of(group, f)
-    common = {"label": f.metadata["label"], "value": f.default, "elem_id": f.name.replace("_", "-")}
+    common = {"label": f.metadata["label"], "value": value, "elem_id": f.name.replace("_", "-"), **options}
     if kind is bool:
         return gr.Checkbox(info=help, **common)
     if f.metadata["choices"]:
         return gr.Dropdown(list(f.metadata["choices"]), info=help, **common)
+    if kind is str:
+        return gr.Textbox(info=help, **common)
     help = f"{help} {bounds(f).capitalize()}."
     placeholder = "chosen for you" if optional(group, f) else None
     return gr.Number(info=help, placeholder=placeholder, step=1 if kind is int else 0.001, **common)
 
 
-def training_components() -> dict[str, gr.components.Component]:
-    """One component for each setting of a training, by name."""
-    return {f.name: component(type(group), f) for group in groups(Settings()) for f in fields(group)}
+def training_components(preset: str) -> dict[str, gr.components.Component]:
+    """One component for each setting of a training, by name, with its value in a preset."""
+    values = preset_values(preset)
+    return {f.name: component(type(group), f, values[f.name]) for group in groups(Settings()) for f in fields(group)}
 
 
 def groups(settings: Settings) -> list:
