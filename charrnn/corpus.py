@@ -128,6 +128,12 @@ class Corpus:
                 f"{rare:,} characters rarer than {settings.min_count} were folded: "
                 f"{len(adapted.mapped):,} replaced by a plain form, {len(adapted.dropped):,} left out."
             )
+            if not text.strip():
+                raise CorpusError(
+                    f"Reading {name}",
+                    f"nothing is left of it without the characters that occur less than {settings.min_count} times",
+                    "Lower “Rarest character kept”, or add text",
+                )
             counts = count_characters(text)
             vocabulary = Vocabulary.of(counts)
         if len(vocabulary) < 2:
@@ -226,9 +232,12 @@ def decode(name: str, raw: bytes) -> tuple[str, str]:
         guess = guesses.best()
         if guess is None:
             raise _undecodable(name, "UTF-8", error) from None
-        for other in guesses:  # among equally likely readings, the one that most such files were written in
+        for other in guesses:
             if other.encoding == "cp1252" and other.chaos <= guess.chaos:
-                guess = other
+                guess = other  # among equally likely readings, the one that most such files were written in
+            elif other.language == "Japanese" and 10 * sum("ぁ" <= c <= "ゖ" for c in str(other)) > len(str(other)):
+                guess = other  # so many hiragana are no accident, but charset-normalizer often takes them for Korean
+                break
         encoding = guess.encoding.replace("_", "-")
         try:
             text = raw.decode(guess.encoding)

@@ -134,7 +134,7 @@ class Vocabulary:
         bare = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
         plain = bare.translate(PLAIN)
         for form in (character, bare, plain):
-            for candidate in (form, form.lower(), form.upper(), form.casefold()):
+            for candidate in (form, form.lower(), form.casefold(), form.upper()):
                 if candidate and all(c in self.stoi for c in candidate):
                     return candidate
         return ""
