@@ -228,16 +228,13 @@ class Settings:
             )
         return cls().changed(**PRESETS[preset].changes).changed(**overrides)
 
-    def changed(self, **overrides) -> "Settings":
+    def changed(self, /, **overrides) -> "Settings":
         """A copy with settings of any group changed by name; a new budget takes the place of the old one."""
         if any(overrides.get(name) is not None for name in BUDGETS):
             overrides = {name: None for name in BUDGETS} | overrides
         known = {f.name for group in GROUPS for f in fields(group)}
-        if unknown := [name for name in overrides if name not in known]:
-            raise SettingsError(
-                "Reading the settings", f"there is no setting called {', '.join(unknown)}", "Check the spelling"
-            )
-        changed, problems = {}, []
+        unknown = [name for name in overrides if name not in known]
+        changed, problems = {}, [f"there is no setting called {', '.join(unknown)}"] if unknown else []
         for f in fields(self):
             group = getattr(self, f.name)
             mine = {g.name: overrides[g.name] for g in fields(group) if g.name in overrides}
