@@ -39,7 +39,7 @@ class Engine:
         self.vocabulary_size = len(self.decoder_bias)
         self.inputs, self.biases, self.recurrent, self.new_biases = [], [], [], []
         for layer in range(self.layers):
-            self._prepare(*_layer(settings, weights, layer))
+            self._prepare(*layer_weights(settings, weights, layer))
         self.table = weights["embedding.weight"] @ self.inputs[0] + self.biases[0]  # (V, G H)
 
     def _prepare(self, w_x, w_h, b_x, b_h) -> None:
@@ -114,7 +114,7 @@ class Engine:
         h *= gates[:, 2 * width : 3 * width]
 
 
-def _layer(settings: ModelSettings, weights: dict[str, np.ndarray], layer: int) -> tuple[np.ndarray, ...]:
+def layer_weights(settings: ModelSettings, weights: dict[str, np.ndarray], layer: int) -> tuple[np.ndarray, ...]:
     """W_x (G H, D), W_h (G H, H), b_x, b_h of one layer, in torch's gate order."""
     if settings.cell == "handwritten":
         joint, bias, d = weights["rnn.cell.weight"], weights["rnn.cell.bias"], settings.embedding_size

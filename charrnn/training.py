@@ -232,7 +232,7 @@ class Training:
         tensors |= {f"hidden.{i}": h.cpu().numpy().copy() for i, h in enumerate(hidden)}
         tensors["random"] = self._random.numpy().copy()
         for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": np.array(value.cpu()) for name, value in state.items()}
+            tensors |= {f"optimizer.{index}.{name}": value.cpu().numpy().copy() for name, value in state.items()}
         meta = {name: getattr(self, name) for name in SNAPSHOT_META}
         return Snapshot(tensors, meta | {"best_loss": self.best_loss if self.best_loss < math.inf else None})
 

@@ -18,8 +18,14 @@ def component(group: type, f: Field, value, **options) -> gr.components.Componen
     if kind is str:
         return gr.Textbox(info=help, **common)
     help = f"{help} {bounds(f).capitalize()}."
-    placeholder = "chosen for you" if optional(group, f) else None
-    return gr.Number(info=help, placeholder=placeholder, step=1 if kind is int else 0.001, **common)
+    if optional(group, f):  # a number box cannot be empty, and empty is what leaves the choice to us
+        return gr.Textbox(info=help, placeholder="chosen for you", **common | {"value": shown(value)})
+    return gr.Number(info=help, step=1 if kind is int else 0.001, **common)
+
+
+def shown(value):
+    """A setting's value as its component holds it: a number that may be left open is text, and empty when it is."""
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def training_components(preset: str) -> dict[str, gr.components.Component]:
@@ -33,8 +39,13 @@ def groups(settings: Settings) -> list:
 
 
 def preset_values(preset: str) -> dict:
-    """What every setting is in a preset, by name."""
-    return {f.name: getattr(group, f.name) for group in groups(Settings.of(preset)) for f in fields(group)}
+    """What the component of every setting holds in a preset, by name."""
+    return {
+        f.name: shown(value) if optional(type(group), f) else value
+        for group in groups(Settings.of(preset))
+        for f in fields(group)
+        for value in [getattr(group, f.name)]
+    }
 
 
 def chosen_settings(preset: str, values: dict) -> Settings:
@@ -42,7 +53,7 @@ def chosen_settings(preset: str, values: dict) -> Settings:
     settings = Settings.of(preset)
     untouched = preset_values(preset)
     changed = {name: value for name, value in values.items() if value != untouched[name]}
-    return settings.changed(**changed)
+    return settings.changed(**{name: None if value == "" else value for name, value in changed.items()})
 
 
 def preset_choices() -> list[tuple[str, str]]:
