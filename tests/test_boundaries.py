@@ -17,7 +17,7 @@ CORE = [path for path in FILES if path.parent == PACKAGE]
 LAYERS = """
 errors
 settings events files
-vocabulary
+vocabulary memory
 corpus engine
 batches sampling model optimizer sizing checkpoint verdict
 evaluation runs insight
