@@ -20,7 +20,7 @@ SHORTEST = 20  # characters a stretch must have to count
 GRAM = 12
 STRIDE = SHORTEST - GRAM + 1
 CACHED = 4 << 20  # bytes of corpus from which on the index is kept on disk; smaller ones are indexed in no time
-PAIRS = 4_000_000  # places in text and corpus with the same gram that are followed up, at most
+PAIRS = 2_000_000  # places in text and corpus with the same gram that are followed up, at most
 CHUNK = 1 << 20  # grams hashed in one go
 
 
