@@ -7,6 +7,7 @@ Shapes: N texts, T characters, D embedding, H hidden, V vocabulary, G gates (rnn
 """
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from .engine import layer_weights
 from .settings import ModelSettings
 
 REACH = 100  # characters looked back
-ENDS = 16  # places in a text that are looked back from, at most
+ENDS = 8  # places in a text that are looked back from, at most
+LARGEST = 256  # units of an untrained network to compare with
 WORK = 4e9  # multiplications that may go into one answer
 
 
@@ -70,10 +72,15 @@ def kept(settings: ModelSettings, weights: dict[str, np.ndarray], ids: np.ndarra
     return float(np.mean([tape[1] for tape in layer.tapes]))
 
 
-def untrained(settings: ModelSettings, vocabulary_size: int, cell: str, seed: int = 0) -> tuple[ModelSettings, dict]:
-    """Such a network with another cell, and weights drawn as `model.CharRNN` draws them before training."""
-    settings = replace(settings, cell=cell)
-    generator, h = np.random.default_rng(seed), settings.hidden_size
+@lru_cache(maxsize=8)
+def untrained(settings: ModelSettings, vocabulary_size: int, cell: str) -> tuple[ModelSettings, dict[str, np.ndarray]]:
+    """One layer of that cell, as wide as the model's (LARGEST at most), with weights drawn as `model.CharRNN` draws them.
+
+    The answer is shared: leave the arrays as they are.
+    """
+    h = min(settings.hidden_size, LARGEST)
+    settings = replace(settings, cell=cell, num_layers=1, hidden_size=h)
+    generator = np.random.default_rng(0)
     weights = {}
     for name, shape in shapes(settings, vocabulary_size).items():
         if name == "embedding.weight":

@@ -4,6 +4,7 @@
     last.safetensors                 what resume needs; gone when the training is finished
     events.jsonl                     what the training said, one event a line
     corpus.txt                       the text as trained on
+    corpus.index                     where its passages stand, made when it is first asked for (see copied.py)
     status.json                      state, owner, times
     lock                             held by the process that trains; released by the system when that process ends
     stop                             exists while that process is asked to stop
@@ -145,6 +146,10 @@ class Run:
     @property
     def corpus_path(self) -> Path:
         return self.folder / "corpus.txt"
+
+    @property
+    def index_path(self) -> Path:
+        return self.folder / "corpus.index"
 
     @property
     def size(self) -> int:

@@ -148,14 +148,18 @@ class GenerateTab:
         value = next((name for name in (wanted, current) if name in names), names[0] if names else None)
         return gr.update(choices=choices, value=value)
 
-    def model_for(self, token: str | None, name: str | None) -> Checkpoint:
-        """The model of this name, if the visitor may use it. Raises RunError or CheckpointError."""
+    def run_for(self, token: str | None, name: str | None) -> Run:
+        """The run or bundled model of this name, if the visitor may use it. Raises RunError or CheckpointError."""
         if not name:
-            raise CheckpointError("Generating text", "no model is chosen", "Choose a model, or train one first")
+            raise CheckpointError("Opening a model", "none is chosen", "Choose a model, or train one first")
         run = next((run for run in bundled_models() if run.name == name), None) or find(self.host.runs, name)
         if not run.readable_by(token):
             run.check_owner(token)
-        return loaded(run)
+        return run
+
+    def model_for(self, token: str | None, name: str | None) -> Checkpoint:
+        """The model of this name, if the visitor may use it. Raises RunError or CheckpointError."""
+        return loaded(self.run_for(token, name))
 
     def _request(self, token, name, prime, temperature, *values):
         """The model, the adapted prime and the settings of a request. Raises CharRNNError."""
