@@ -17,10 +17,11 @@ CORE = [path for path in FILES if path.parent == PACKAGE]
 LAYERS = """
 errors
 settings events files
-vocabulary memory
+vocabulary
 corpus engine
 batches sampling model optimizer sizing checkpoint verdict
-evaluation runs insight
+evaluation runs memory neurons copied
+insight
 training jobs export
 worker
 __init__
