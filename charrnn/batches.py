@@ -13,8 +13,8 @@ FRESH = 0.05  # share of chunks that start from a zero state, so that a model al
 class Streams:
     """Truncated BPTT over N contiguous parallel streams: step k reads on, in each stream, where step k - 1 ended.
 
-    The N streams are equal stretches of the text. An epoch reads each from its start to its end; the few characters that
-    do not fill a last chunk are left out at the front or at the end, differently in each epoch.
+    The N streams are equal stretches of the text, which is taken as a ring and cut open at another place in each epoch: so
+    chunks begin elsewhere each time, and the few characters that do not fill a last chunk are others.
     """
 
     def __init__(self, ids: np.ndarray, settings: TrainingSettings):
@@ -27,10 +27,8 @@ class Streams:
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(N, T) int64 inputs, (N, T) int64 targets shifted by one, (N,) bool: whose memory starts afresh here."""
         epoch, chunk = divmod(step, self.steps_per_epoch)
-        spare = self.stream_length - self.steps_per_epoch * self.seq_length
-        shift = int(np.random.default_rng((self.seed, epoch)).integers(spare + 1))
-        first = shift + chunk * self.seq_length
-        starts = np.arange(self.batch_size) * self.stream_length + first
+        cut = int(np.random.default_rng((self.seed, epoch)).integers(len(self.ids)))
+        starts = cut + np.arange(self.batch_size) * self.stream_length + chunk * self.seq_length
         fresh = np.random.default_rng((self.seed, epoch, chunk)).random(self.batch_size) < FRESH
         return *_cut(self.ids, starts, self.seq_length), fresh | (chunk == 0)
 
@@ -63,6 +61,6 @@ def batches(ids: np.ndarray, settings: TrainingSettings) -> Streams | Windows:
 
 
 def _cut(ids: np.ndarray, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """(N, length) int64 stretches of `ids` from each of the N starts, and the same one character later."""
-    stretches = ids[starts[:, None] + np.arange(length + 1)].astype(np.int64)
+    """(N, length) int64 stretches of the ring `ids` from each of the N starts, and the same one character later."""
+    stretches = ids[(starts[:, None] + np.arange(length + 1)) % len(ids)].astype(np.int64)
     return stretches[:, :-1], stretches[:, 1:]

@@ -6,14 +6,14 @@ from .settings import Settings
 def fit(settings: Settings, characters: int, vocabulary_size: int) -> tuple[Settings, str]:
     """The settings with everything that was left open (None) chosen, and one sentence that says what and why."""
     minutes = settings.training.minutes or 3.0
-    hidden = 128 if characters < 30_000 else 256 if minutes < 5 else 512
+    hidden = 128 if characters < 30_000 else 256 if minutes < 2 or characters < 300_000 else 384 if minutes < 5 else 512
     chosen = dict(
         hidden_size=hidden,
         embedding_size=min(hidden, max(16, min(64, vocabulary_size))),
-        dropout=0.3 if characters < 300_000 else 0.1,
+        dropout=0.4 if characters < 300_000 else {256: 0.1, 384: 0.25, 512: 0.4}.get(hidden, 0.4),
         seq_length=64,
-        batch_size=32 if characters > 100_000 else 16,
-        learning_rate=6e-3 if hidden <= 256 else 3e-3,
+        batch_size=16,
+        learning_rate=6e-3,
     )
     current = settings.to_dict()
     flat = {name: value for group in current.values() for name, value in group.items()}

@@ -23,12 +23,12 @@ from .errors import SettingsError, TrainingError
 from .evaluation import uniform_loss, unigram_loss, windowed_loss
 from .events import Event, Failed, Finished, Sample, Started, Step, Validation
 from .model import CharRNN, State, detach
-from .optimizer import make_optimizer
+from .optimizer import make_optimizers, set_rate
 from .sampling import generate, opening
 from .settings import SamplingSettings, Settings, TrainingSettings
 from .vocabulary import Vocabulary
 
-WARM_UP = 0.03  # share of the budget in which the learning rate rises
+WARM_UP = 0.02  # share of the budget in which the learning rate rises
 VALIDATIONS = 24  # how many there are in a budget, closer together at its start where more changes
 VALIDATION_LIMIT = 16_384  # characters looked at in one of them
 SAMPLE_LENGTH = 300
@@ -81,7 +81,7 @@ class Training:
             torch.manual_seed(settings.training.seed)
             self.model = CharRNN(settings.model, len(vocabulary)).to(self.device)
             self._random = torch.get_rng_state()
-        self.optimizer = make_optimizer(self.model, settings.training)
+        self.optimizers = make_optimizers(self.model, settings.training)
         if snapshot:
             self._restore(snapshot)
 
@@ -161,8 +161,7 @@ class Training:
         inputs, targets, fresh = self.batches.batch(self.step)
         inputs, targets = (torch.from_numpy(ids).to(self.device) for ids in (inputs, targets))
         self.learning_rate = settings.learning_rate * schedule(settings.schedule, self.progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate
+        set_rate(self.optimizers, self.learning_rate)
         with torch.random.fork_rng(devices=[]):  # dropout draws from this training's own numbers, whoever else draws
             torch.set_rng_state(self._random)
             logits, hidden = self.model(inputs, self._memory(fresh))
@@ -170,11 +169,12 @@ class Training:
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
         value = loss.item()
         if math.isfinite(value):
-            self.optimizer.zero_grad(set_to_none=True)
+            self.model.zero_grad(set_to_none=True)
             loss.backward()
             if settings.clip_norm:
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
-            self.optimizer.step()
+            for optimizer in self.optimizers:
+                optimizer.step()
             self.hidden = detach(hidden)
         return value
 
@@ -231,8 +231,10 @@ class Training:
         hidden = () if self.hidden is None else self.hidden if isinstance(self.hidden, tuple) else (self.hidden,)
         tensors |= {f"hidden.{i}": h.cpu().numpy().copy() for i, h in enumerate(hidden)}
         tensors["random"] = self._random.numpy().copy()
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value.cpu().numpy().copy() for name, value in state.items()}
+        for number, optimizer in enumerate(self.optimizers):
+            for index, state in optimizer.state_dict()["state"].items():
+                named = {f"optimizer.{number}.{index}.{name}": value for name, value in state.items()}
+                tensors |= {name: value.cpu().numpy().copy() for name, value in named.items()}
         meta = {name: getattr(self, name) for name in SNAPSHOT_META}
         return Snapshot(tensors, meta | {"best_loss": self.best_loss if self.best_loss < math.inf else None})
 
@@ -243,12 +245,13 @@ class Training:
             hidden = tuple(h.to(self.device) for h in _below(tensors, "hidden.").values())
             self.hidden = None if not hidden else hidden if len(hidden) > 1 else hidden[0]
             self._random = tensors["random"]
-            states: dict[int, dict] = {}
-            for name, value in _below(tensors, "optimizer.").items():
-                index, key = name.split(".", 1)
-                states.setdefault(int(index), {})[key] = value
-            groups = self.optimizer.state_dict()["param_groups"]
-            self.optimizer.load_state_dict({"state": states, "param_groups": groups})
+            for number, optimizer in enumerate(self.optimizers):
+                states: dict[int, dict] = {}
+                for name, value in _below(tensors, f"optimizer.{number}.").items():
+                    index, key = name.split(".", 1)
+                    states.setdefault(int(index), {})[key] = value
+                groups = optimizer.state_dict()["param_groups"]
+                optimizer.load_state_dict({"state": states, "param_groups": groups})
             for name in SNAPSHOT_META:
                 setattr(self, name, snapshot.meta[name])
             self.best_loss = math.inf if snapshot.meta["best_loss"] is None else snapshot.meta["best_loss"]
@@ -275,11 +278,12 @@ def best_device() -> str:
 
 
 def schedule(name: str, progress: float) -> float:
-    """The factor on the learning rate at this share of the budget: warm-up, then half a cosine down to zero."""
+    """The factor on the learning rate at this share of the budget: warm-up, then down to zero at its end."""
     if name == "constant":
         return 1.0
-    warm = min(1.0, (progress + 1e-3) / WARM_UP)
-    return warm * 0.5 * (1 + math.cos(math.pi * max(0.0, progress - WARM_UP) / (1 - WARM_UP)))
+    left = (1 - progress) / (1 - WARM_UP)
+    down = left if name == "linear" else 0.5 * (1 - math.cos(math.pi * min(1.0, left)))
+    return min(1.0, (progress + 1e-3) / WARM_UP, down)
 
 
 def validation_marks(settings: TrainingSettings) -> list[float]:
