@@ -184,7 +184,9 @@ class Run:
 
     @contextlib.contextmanager
     def lock(self, timeout: float = 2.0) -> Iterator[None]:
-        """Hold the run; raises RunError when another process still does after `timeout` seconds."""
+        """Hold the run; raises RunError when there is none, or another process still holds it after `timeout` seconds."""
+        if not self.folder.is_dir():  # FileLock would make the folder
+            raise RunError(f"Opening the run in {self.folder}", "there is no such folder", "Choose one that is there")
         lock = FileLock(self.folder / "lock")
         try:
             lock.acquire(timeout=timeout)
@@ -202,6 +204,8 @@ class Run:
     @property
     def locked(self) -> bool:
         """Whether a process is training in this run now."""
+        if not self.folder.is_dir():
+            return False
         try:
             with self.lock(timeout=0):
                 return False
