@@ -10,7 +10,8 @@ import gradio as gr
 from ..jobs import Jobs
 from ..settings import HostSettings
 from .generate import GenerateTab
-from .theme import script, style_sheet, theme
+from .inside import InsideTab
+from .theme import scripts, style_sheets, theme
 from .train import TrainTab
 
 TITLE = "charrnn"
@@ -29,6 +30,8 @@ def build_app(host: HostSettings, jobs: Jobs) -> gr.Blocks:
                 train = TrainTab(jobs, host, token)
             with gr.Tab("Generate", id="generate", render_children=True) as generate_tab:
                 generate = GenerateTab(host, token)
+            with gr.Tab("Look inside", id="inside") as inside_tab:
+                InsideTab(host, token, generate).fill_when_opened(inside_tab)
         private = {"api_visibility": "private", "show_progress": "hidden"}
         wanted = gr.State("")
         written = (generate._sweep, generate.inputs, generate.outputs)
@@ -78,8 +81,8 @@ def launch(arguments: list[str] | None = None, **options) -> tuple[gr.Blocks, Jo
         server_name=host.host,
         server_port=host.port,
         theme=theme(),
-        css_paths=style_sheet(),
-        head=f"<script>{script().read_text(encoding='utf-8')}</script>",
+        css_paths=style_sheets(),
+        head="".join(f"<script>{path.read_text(encoding='utf-8')}</script>" for path in scripts()),
         footer_links=[],
         run_history=False,
         max_file_size=int(host.max_megabytes * 1e6),

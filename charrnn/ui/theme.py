@@ -1,4 +1,4 @@
-"""The look: one accent, warm paper, a plain face for the page and a reading face for generated text (style.css)."""
+"""The look: one accent, warm paper, a plain face for the page and a reading face for generated text (style.css, inside.css)."""
 
 from pathlib import Path
 
@@ -75,9 +75,10 @@ def theme() -> gr.themes.Base:
     )
 
 
-def style_sheet() -> Path:
-    return Path(__file__).parent / "style.css"
+def style_sheets() -> list[Path]:
+    return [Path(__file__).parent / name for name in ("style.css", "inside.css")]
 
 
-def script() -> Path:
-    return Path(__file__).parent / "page.js"
+def scripts() -> list[Path]:
+    """What the page runs, in this order."""
+    return [Path(__file__).parent / name for name in ("page.js", "inside.js")]
