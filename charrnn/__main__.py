@@ -93,12 +93,10 @@ def run_train(started: float, texts: list[Path], out: Path, resume: Path, preset
         parser().error("--resume goes on with the run's own text and settings; give no others")
     if out and not texts:
         parser().error("name at least one TEXT to train on")
-    from .worker import train
-
     if resume:
         run = Run(resume)
         run.config()
-        elapsed = 0.0
+        stop = StopOnSignal()
     else:
         preset = preset or "balanced"
         settings = Settings.of(preset, **changes)
@@ -106,10 +104,12 @@ def run_train(started: float, texts: list[Path], out: Path, resume: Path, preset
         report = corpus.report()
         for note in (*report.notes, *report.warnings):
             say(note)
+        stop = StopOnSignal()
         run = Run.create(out, corpus, settings, preset=preset)
         del corpus, report
-        elapsed = time.monotonic() - started
-    stop = StopOnSignal()
+    from .worker import train  # only now, because torch takes seconds, and what is wrong so far is said at once
+
+    elapsed = 0.0 if resume else time.monotonic() - started
     last = None
     for event in train(run, lambda: stop.asked, elapsed):
         show(event)
