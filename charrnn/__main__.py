@@ -1,9 +1,12 @@
 """The command line. Text goes to stdout, progress and messages to stderr; exit status 0, 1 (an error) or 2 (usage)."""
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's products here are too small to share; read at its import
+
 import argparse
 import contextlib
 import json
-import os
 import signal
 import sys
 import time
@@ -23,8 +26,6 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.monotonic()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="replace")
-    # On shared cores, OpenMP threads that spin while they wait slow training down tenfold. Read when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     options = vars(parser().parse_args(arguments))
     command = options.pop("command")
     try:
@@ -69,6 +70,10 @@ def parser() -> argparse.ArgumentParser:
     shelf = commands.add_parser("runs", help="what is on disk, with sizes and losses")
     shelf.add_argument("folder", type=Path, nargs="?", default=None, help="where to look (default: checkpoints)")
     shelf.set_defaults(command=run_runs)
+
+    bundle = commands.add_parser("bundle", help="make the models that come with charrnn again")
+    bundle.add_argument("names", nargs="*", metavar="NAME", help="which (default: all)")
+    bundle.set_defaults(command=run_bundle)
 
     worker = commands.add_parser("worker")  # started by jobs.py, which writes one run's folder to its standard input
     worker.set_defaults(command=run_worker)
@@ -191,6 +196,15 @@ def run_runs(started: float, folder: Path | None) -> None:
         losses = [event.loss for event in events if isinstance(event, Validation)]
         best = f"{min(losses):.4f} nats/char" if losses else "-"
         print(f"{run.name:<60} {run.status.state:<12} {run.size / 1e6:8.1f} MB  {best}")
+
+
+def run_bundle(started: float, names: list[str]) -> None:
+    from .bundle import MODELS, bundle
+
+    for name in names or MODELS:
+        say(f"{name}:")
+        for event in bundle(name, bundled_folder().parent / "checkpoints" / name):
+            show(event)
 
 
 def run_worker(started: float) -> None:

@@ -117,6 +117,11 @@ class Run:
         return (self.folder / checkpoint.WEIGHTS).is_file()
 
     @property
+    def model_files(self) -> tuple[Path, Path]:
+        """The two files that are a model by themselves."""
+        return self.folder / checkpoint.CONFIG, self.folder / checkpoint.WEIGHTS
+
+    @property
     def model_time(self) -> int:
         """When the model on disk was last replaced, in nanoseconds; 0 when there is none."""
         path = self.folder / checkpoint.WEIGHTS

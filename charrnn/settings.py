@@ -184,6 +184,14 @@ class TrainingSettings(Checked):
     sample_temperature: float = setting(
         0.7, "Sample temperature", "Temperature of the samples shown while training; 0 is greedy.", low=0, high=2
     )
+    threads: int | None = setting(
+        None,
+        "Threads",
+        "Processor threads. Left open, a budget in minutes uses whatever is fastest at the moment, and any other one thread, "
+        "so that the result is the same each time.",
+        low=1,
+        high=256,
+    )
     seed: int = setting(1, "Training seed", "The same seed gives the same training.", low=0, high=2**31 - 1)
 
     def conflicts(self):

@@ -26,11 +26,13 @@ from .model import CharRNN, State, detach
 from .optimizer import make_optimizers, set_rate
 from .sampling import generate, opening
 from .settings import SamplingSettings, Settings, TrainingSettings
+from .threads import Threads
 from .vocabulary import Vocabulary
 
 WARM_UP = 0.02  # share of the budget in which the learning rate rises
 VALIDATIONS = 24  # how many there are in a budget, closer together at its start where more changes
 VALIDATION_LIMIT = 16_384  # characters looked at in one of them
+CHECKING_SHARE = 0.04  # of a budget in minutes that validations and samples may take
 SAMPLE_LENGTH = 300
 SAMPLE_SEED = 1
 
@@ -76,7 +78,7 @@ class Training:
         self.best: dict[str, np.ndarray] | None = None
         self.best_loss, self.best_progress, self.marks_done = math.inf, 0.0, 0
         self.recent, self.loss_sum, self.loss_count = uniform_loss(len(vocabulary)), 0.0, 0
-        self._checking_seconds = 0.0
+        self._checking_seconds = self._checked_at = 0.0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.training.seed)
             self.model = CharRNN(settings.model, len(vocabulary)).to(self.device)
@@ -118,11 +120,13 @@ class Training:
         unigram = unigram_loss(self.training_ids, self.validation_ids, len(self.vocabulary))
         yield Started(self.step, tick(), self.parameters, str(self.device), uniform, unigram, self.reason)
         marks = validation_marks(self.settings.training)
+        threads = Threads(self.settings.training.threads, fixed=self.total_steps is not None)
         speed, reason = None, "budget"
         while True:
             over = self.progress >= 1
             # Checked before an update and not after it, so that a training resumed between the two is checked as well.
-            if self.step and self.marks_done < len(marks) and self.progress >= marks[self.marks_done]:
+            due = self.marks_done < len(marks) and self.progress >= marks[self.marks_done]
+            if self.step and due and (over or self._affordable()):
                 self.marks_done = sum(mark <= self.progress for mark in marks)
                 yield (check := self._validate(tick))
                 if not math.isfinite(check.loss):
@@ -145,7 +149,9 @@ class Training:
                 return
             self.step += 1
             self.loss_sum, self.loss_count = self.loss_sum + loss, self.loss_count + 1
-            now = self.batches.batch_size * self.batches.seq_length / max(1e-9, time.monotonic() - at)
+            seconds = max(1e-9, time.monotonic() - at)
+            threads.observe(seconds)
+            now = self.batches.batch_size * self.batches.seq_length / seconds
             speed = now if speed is None else speed + 0.1 * (now - speed)
             tick()
             epoch = self.step / self.batches.steps_per_epoch
@@ -203,7 +209,13 @@ class Training:
         engine = Engine(self.settings.model, self.weights())
         text = "".join(generate(engine, self.vocabulary, "", settings))
         self._checking_seconds += time.monotonic() - at
+        self._checked_at = self.elapsed
         return Sample(self.step, self.elapsed, opening(self.vocabulary), temperature, SAMPLE_SEED, text)
+
+    def _affordable(self) -> bool:
+        """Whether a check now leaves nearly all of a budget in minutes to training."""
+        spent = self.elapsed - self._checked_at
+        return self.total_steps is not None or spent * CHECKING_SHARE >= self._checking_seconds
 
     def _overfitted(self) -> bool:
         """Whether validation has not improved for a quarter of the budget."""

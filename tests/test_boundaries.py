@@ -19,11 +19,12 @@ errors
 settings events files
 vocabulary
 corpus engine
-batches sampling model optimizer sizing checkpoint verdict
-evaluation runs memory neurons copied
+batches sampling model optimizer sizing threads checkpoint verdict
+evaluation runs card memory neurons copied
 insight
 training jobs export
 worker
+bundle
 __init__
 ui
 __main__

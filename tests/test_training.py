@@ -229,11 +229,12 @@ def test_an_average_and_a_text_each_epoch_as_in_the_notebook(training_on, writte
     assert {event.learning_rate for event in events if isinstance(event, Step)} == {1e-3}
 
 
-def test_schedule():
+@pytest.mark.parametrize("name", ["linear", "cosine"])
+def test_schedule(name):
     assert schedule("constant", 0.7) == 1
-    rates = [schedule("cosine", p) for p in np.linspace(0, 1, 101)]
-    assert 0 < rates[0] < 0.1 and max(rates) == rates[3] == pytest.approx(1) and rates[-1] == pytest.approx(0, abs=1e-9)
-    assert all(a > b for a, b in zip(rates[3:], rates[4:]))
+    rates = [schedule(name, p) for p in np.linspace(0, 1, 101)]
+    assert 0 < rates[0] < 0.1 and max(rates) == rates[2] == pytest.approx(1) and rates[-1] == pytest.approx(0, abs=1e-9)
+    assert all(a > b for a, b in zip(rates[2:], rates[3:]))
 
 
 def test_a_budget_in_minutes_ends_on_time_with_the_rate_annealed_also_when_resumed(training_on, small, written, tmp_path):
