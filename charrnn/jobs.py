@@ -107,6 +107,7 @@ class Jobs:
             self._thread.join()
         if self._spare:
             self._spare.stdin.close()
+            self._spare.kill()  # it has no run yet, and might still be importing torch
             self._spare.wait()
         for name in self._running:
             with contextlib.suppress(RunError):  # it has just ended, or the disk is full
