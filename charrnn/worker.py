@@ -4,6 +4,7 @@ Both the command line and the page's background processes train through `train`.
 """
 
 import contextlib
+import math
 import os
 import sys
 import time
@@ -79,7 +80,7 @@ class Recorder:
     def __init__(self, run: Run):
         self.run = run
         self.steps: list[Step] = []
-        self.logged = self.saved = time.monotonic()
+        self.logged, self.saved = -math.inf, time.monotonic()  # the first update is logged at once
         self.board = _board(run.folder / "tensorboard")
 
     def record(self, event: Event, training: Training) -> Iterator[Event]:
