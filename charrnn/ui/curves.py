@@ -27,11 +27,11 @@ class Axis:
 def chart(name: str, series: dict[str, tuple[Sequence[float], Sequence[float]]], x: Axis, y: Axis, extra: str = "") -> str:
     """Lines of (xs, ys) by name, in the order of their colours and dashes; `extra` is HTML laid over them.
 
-    `name` says to those who cannot see it what the chart shows.
+    A line ends where it first falls below the chart. `name` says to those who cannot see it what the chart shows.
     """
     grid = "".join(f'<path class="grid" d="M0 {100 - v:.2f}H100"/>' for v in y.percent([mark for mark, _ in y.marks]))
     lines = "".join(
-        f'<polyline class="s{i}" points="{" ".join(f"{a:.2f},{100 - b:.2f}" for a, b in zip(x.percent(xs), y.percent(ys)))}"/>'
+        f'<polyline class="s{i}" points="{" ".join(_points(x, y, xs, ys))}"/>'
         for i, (xs, ys) in enumerate(series.values())
     )
     ticks = "".join(f'<i class="x" style="left:{x.percent(v):.2f}%">{escape(text)}</i>' for v, text in x.marks)
@@ -45,3 +45,9 @@ def chart(name: str, series: dict[str, tuple[Sequence[float], Sequence[float]]],
         f'<div class="plot"><svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{escape(name)}">'
         f'{grid}{lines}</svg><div aria-hidden="true">{ticks}</div>{extra}</div><p class="below">{escape(x.title)}</p></figure>'
     )
+
+
+def _points(x: Axis, y: Axis, xs: Sequence[float], ys: Sequence[float]) -> list[str]:
+    below = np.asarray(ys) < y.low
+    end = int(below.argmax()) + 1 if below.any() else len(ys)
+    return [f"{a:.2f},{100 - b:.2f}" for a, b in zip(x.percent(xs[:end]), y.percent(ys[:end]))]

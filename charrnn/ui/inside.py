@@ -7,6 +7,7 @@ from ..errors import CharRNNError, CorpusError, SettingsError
 from ..insight import read_text
 from ..memory import influence, untrained
 from ..neurons import find_trackers
+from ..sampling import generate
 from ..settings import HostSettings
 from . import cards, insights
 from .generate import GenerateTab, adapt, loaded
@@ -22,6 +23,7 @@ SURPRISE, NEXT, NEURONS, MEMORY, COPIED, LESSON = (
 )
 READ = 2000  # characters that are read and painted one by one
 COMPARED = 20_000  # characters that are looked up in the corpus
+NONE = [("none", "")]
 TEMPERATURE = 0.7  # where the slider of Next character starts
 
 
@@ -41,6 +43,22 @@ class InsideTab:
                 )
                 with gr.Row(elem_classes="actions"):
                     self.take = gr.Button("Use the generated text", size="sm", elem_id="take")
+                self.unit = gr.Number(
+                    0,
+                    label="Paint a unit of your choice",
+                    info="Its number; 0 leaves the choice to the search.",
+                    precision=0,
+                    visible=False,
+                    elem_id="inside-unit",
+                )
+                self.second = gr.Dropdown(
+                    NONE + choices,
+                    value="",
+                    label="Compare with another model",
+                    visible=False,
+                    elem_id="inside-second",
+                    filterable=False,
+                )
             with gr.Column(scale=10, min_width=320):
                 self.view = gr.Radio(
                     [SURPRISE, NEXT, NEURONS, MEMORY, COPIED, LESSON],
@@ -49,13 +67,6 @@ class InsideTab:
                     show_label=False,
                     container=False,
                     elem_id="inside-view",
-                )
-                self.unit = gr.Number(
-                    0, label="Paint a unit of your choice", info="Its number; 0 leaves the choice to the search.", precision=0,
-                    visible=False, elem_id="inside-unit",
-                )
-                self.second = gr.Dropdown(
-                    choices, value=None, label="Compare with another model", visible=False, elem_id="inside-second", filterable=False
                 )
                 self.problem = gr.HTML(elem_id="inside-problem")
                 self.shown = gr.HTML(elem_id="inside-shown")
@@ -79,7 +90,7 @@ class InsideTab:
         ).then(self._show, self.inputs, self.outputs, **quiet)
 
     def fill_when_opened(self, tab: gr.Tab) -> None:
-        """Whenever the tab is opened, offer the models there are by now; the first time, look at the generated text."""
+        """Whenever the tab is opened, offer the models there are by now; while there is no text, take the generated one."""
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
         tab.select(
             lambda token, model, generated, text, typed: self._opened(token, model if typed else generated, text),
@@ -89,8 +100,15 @@ class InsideTab:
             **quiet,
         ).then(self._show, self.inputs, self.outputs, **quiet)
 
-    def _opened(self, token, model, text):
-        return self.generate.refresh(token, model), text, gr.update(choices=self.generate.choices(token))
+    def _opened(self, token, name, text):
+        """The model if it is still there, the text or a new one by the model, and the models to compare with."""
+        if not text:
+            try:
+                model = self.generate.model_for(token, name)
+                text = "".join(generate(model.engine, model.vocabulary)).lstrip()
+            except CharRNNError:
+                text = ""  # no model to write one, which the view itself will say
+        return self.generate.refresh(token, name), text, gr.update(choices=NONE + self.generate.choices(token))
 
     def _show(self, token, name, text, view, unit, second):
         """One view of the text, what to say about it, and which further controls it has."""
@@ -109,7 +127,7 @@ class InsideTab:
                 said.append(f"This looks at the first {most:,} of {len(text):,} characters.")
             html = self._view(token, run, model, adapted.text[:most], view, unit, second)
         except CharRNNError as error:
-            return gr.skip(), cards.alert(str(error)), *controls
+            return "", cards.alert(str(error)), *controls
         return html, cards.notice(" ".join(said)), *controls
 
     def _view(self, token, run, model, text, view, unit, second) -> str:
@@ -159,4 +177,4 @@ def _copied(run, model, text) -> str:
 
 
 def _hint(notice: str) -> str:
-    return f'<div class="card hint">{cards.notice(notice)}Type some text, or write some on the Generate tab and come back.</div>'
+    return f'<div class="card hint">{cards.notice(notice)}Type some text to look into.</div>'

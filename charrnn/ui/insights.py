@@ -100,8 +100,9 @@ def neurons_view(text: str, units: np.ndarray, trackers: list[Tracker], layers: 
         rows.append((own, "the unit you chose", "", ""))
     for tracker in trackers:
         if tracker.convincing:
-            score = f'<meter min="0" max="1" value="{abs(tracker.score):.2f}"></meter><output>{abs(tracker.score):.2f}</output>'
-            sense = "high at" if tracker.score > 0 else "low at"
+            size = abs(tracker.score)
+            score = f'<span class="track"><i style="width:{100 * size:.0f}%"></i></span><output>{size:.2f}</output>'
+            sense = "is high" if tracker.score > 0 else "is low"
             rows.append((tracker.unit, tracker.feature, score, sense))
     if not rows:
         return _view(
@@ -114,7 +115,7 @@ def neurons_view(text: str, units: np.ndarray, trackers: list[Tracker], layers: 
         where = unit_name(unit, units.shape[1], layers)
         lines.append(
             f'<label><input type="radio" name="unit" value="{k}"{" checked" if k == 0 else ""}><span><b>{escape(name)}</b>'
-            f"<small>{where}{', ' + sense + ' it' if sense else ''}</small></span>{score}</label>"
+            f"<small>{where}{' ' + sense if sense else ''}</small></span>{score}</label>"
         )
         painted.append(np.clip(np.round(units[:, unit] * 50), -50, 50).astype(int).tolist())
     weak = [t for t in trackers if not t.convincing]
@@ -125,13 +126,14 @@ def neurons_view(text: str, units: np.ndarray, trackers: list[Tracker], layers: 
         if weak
         else ""
     )
-    scale = "".join(f'<i class="{"up" if v > 0 else "down"}" style="--v:{abs(v):.1f}">{v:+g}</i>' for v in (-1, -0.5, 0, 0.5, 1))
+    stops = ((-1, "−1"), (-0.5, "−0.5"), (0, "0"), (0.5, "+0.5"), (1, "+1"))
+    scale = "".join(f'<i class="{"up" if v > 0 else "down"}" style="--v:{abs(v):.1f}">{name}</i>' for v, name in stops)
     lead = (
         f'<p class="lead">The model’s memory is <b>{units.shape[1]:,} units</b>, each a number from −1 to 1 that changes with every '
         "character. Nobody told them what to watch for; some follow something we have a word for.</p>"
     )
     found = (
-        f'<fieldset class="units"><legend>Found in this text, the clearest first</legend>{"".join(lines)}</fieldset>'
+        f'<fieldset class="units"><legend>Found in this text, the most certain first</legend>{"".join(lines)}</fieldset>'
         "<p>1.00: the unit alone tells every such character from all the others; 0.00: it knows nothing of it. Only those that "
         "beat luck are listed: the same search, with the answers moved to the wrong places in the text.</p>" + none
     )
@@ -152,7 +154,7 @@ def memory_view(curves: dict[str, np.ndarray]) -> str:
     farthest = max(len(shares) for shares in curves.values())
     marks = tuple((v, f"{v:g}") for v in (1, 20, 40, 60, 80, 100) if v <= max(farthest, 20))
     x = Axis(1, max(farthest, 20), marks, "characters back")
-    y = Axis(1e-8, 1, tuple((10.0**-k, f"{100 * 10.0**-k:g} %") for k in (0, 2, 4, 6, 8)), "influence (nearest character: 100 %)", True)
+    y = Axis(1e-8, 1, tuple((10.0**-k, f"{100 * 10.0**-k:.{max(0, k - 2)}f} %") for k in (0, 2, 4, 6, 8)), "influence (nearest character: 100 %)", True)
     series = {name: (np.arange(1, len(shares) + 1), shares) for name, shares in curves.items()}
     distances = [d for d in (5, 10, 20, 50) if d <= len(model)]
     head = "".join(f'<th scope="col">{d} back</th>' for d in distances)

@@ -144,8 +144,8 @@ def _one_unit(model: Checkpoint, reading: Reading) -> str:
         from_x = float(x[1, 0] @ layer.w_x[unit])
         from_h, bias = float(hidden[0] @ layer.w_h[unit]), float(layer.b_x[unit] + layer.b_h[unit])
         sums = (
-            f"{_number(from_x)} from the character {_number(from_h)} from the old state {_number(bias)} of its own (bias) = "
-            f"{_number(from_x + from_h + bias)}<br>state = tanh({_number(from_x + from_h + bias)}) = <b>{new}</b>"
+            f"{_number(from_x)} from the character, {_number(from_h)} from the old state, {_number(bias)} of its own (bias): "
+            f"together {_number(from_x + from_h + bias)}<br>state = tanh({_number(from_x + from_h + bias)}) = <b>{new}</b>"
         )
     return f'<p class="sums">{where}:<br>{sums}</p>'
 

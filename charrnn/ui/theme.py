@@ -7,7 +7,10 @@ import gradio as gr
 
 def theme() -> gr.themes.Base:
     """Gradio's base theme in our colours."""
+    # Of this family gradio ships only the regular and the bold face whole; in its semi-bold most letters are missing.
+    font = (gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "ui-sans-serif", "system-ui", "sans-serif")
     return gr.themes.Base(
+        font=font,
         primary_hue=gr.themes.colors.teal,
         neutral_hue=gr.themes.colors.stone,
         radius_size=gr.themes.sizes.radius_md,
