@@ -162,9 +162,14 @@ def show(event: Event) -> None:
         case Failed():
             say(f"\rcharrnn: {event.message}")
         case Finished():
-            ends = {"budget": "Done", "early": "Ended early: it no longer improved", "stopped": "Stopped; --resume goes on"}
+            head, tail = {
+                "budget": ("Done", ""),
+                "passes": ("Done", " More passes would only be learned by heart."),
+                "early": ("Ended early", " It no longer improved."),
+                "stopped": ("Stopped", " It can go on with --resume."),
+            }[event.reason]
             best = "" if event.best_loss is None else f", best validation loss {event.best_loss:.4f} nats/char"
-            say(f"{ends[event.reason]} after {event.elapsed:.1f} s{best}.")
+            say(f"{head} after {event.elapsed:.1f} s{best}.{tail}")
 
 
 def run_generate(started: float, run: Path, prime: str, **changes) -> None:

@@ -64,7 +64,8 @@ class Saved:
 
 @dataclass(frozen=True)
 class Finished:
-    """The training ended without a fault. `reason` is "budget", "early" (validation turned for good) or "stopped"."""
+    """The training ended without a fault. `reason` is "budget", "passes" (more would be learned by heart), "early"
+    (validation turned for good) or "stopped"."""
 
     step: int
     elapsed: float

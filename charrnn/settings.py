@@ -145,6 +145,13 @@ class TrainingSettings(Checked):
     steps: int | None = setting(
         None, "Steps", "How many updates to make, instead of a time.", low=1, high=100_000_000
     )
+    passes: float | None = setting(
+        None,
+        "Most passes",
+        "A budget in minutes also ends after so many times through the text, since more would only be learned by heart.",
+        low=0.1,
+        high=100_000,
+    )
     seq_length: int | None = setting(
         None, "Sequence length", "Characters the gradient flows back through (truncated BPTT).", low=2, high=2048
     )

@@ -1,23 +1,88 @@
-"""From a text, a budget and a machine to the sizes of a training that fits them."""
+"""From a text, a budget and a machine to the sizes of a training that fits them.
+
+The rules were chosen by validation loss on plays, song lyrics and source code of 5 KB to 1 MB; the numbers behind them stand in
+tests/benchmarks/NOTES.md.
+"""
+
+import time
+
+import numpy as np
 
 from .settings import Settings
 
+HIDDEN_SIZES = (64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
+CHARACTERS_A_PARAMETER = 4.0  # a network pays off when training can show it so many characters for each parameter
+PASSES = 10.0  # through the same text; after more, the loss on unseen text gets worse however strong the dropout
+EFFICIENCY = 0.6  # of one thread's matrix-product rate is what training makes of a machine that others use as well
+GATES = {"lstm": 4, "gru": 3, "rnn": 1, "handwritten": 1}
 
-def fit(settings: Settings, characters: int, vocabulary_size: int) -> tuple[Settings, str]:
-    """The settings with everything that was left open (None) chosen, and one sentence that says what and why."""
-    minutes = settings.training.minutes or 3.0
-    hidden = 128 if characters < 30_000 else 256 if minutes < 2 or characters < 300_000 else 384 if minutes < 5 else 512
+
+def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float | None = None) -> tuple[Settings, str]:
+    """The settings with everything that was left open (None) chosen, and one sentence that says what and why.
+
+    `characters` of text there are to train on; `speed` is the machine's rate of matrix products in GFLOP/s on one thread,
+    measured when it is not given.
+    """
+    rate = EFFICIENCY * 1e9 * (speed or product_rate())
+    model, training = settings.model, settings.training
+    passes = training.passes or PASSES
+    embedding = model.embedding_size or (64 if vocabulary_size <= 256 else 128)
+
+    def seen(hidden: int) -> float:
+        """How many characters, repeats included, a network of this size would be shown within the budget."""
+        if training.minutes is None:
+            steps = training.steps * 1024 if training.steps else training.epochs * characters
+            return float(steps)
+        flops = 6 * _weights(settings, hidden, embedding, vocabulary_size)  # forward 2, backward 4 a weight and character
+        return min(60 * training.minutes * rate / flops, passes * characters)
+
+    def pays_off(hidden: int) -> bool:
+        """Whether the budget shows a network of this size enough text, or all the text there is often enough."""
+        return seen(hidden) >= min(passes * characters, CHARACTERS_A_PARAMETER * _weights(settings, hidden, embedding, 0))
+
+    hidden = model.hidden_size
+    if hidden is None:
+        most = 256 if characters < 100_000 else 384 if characters < 500_000 else HIDDEN_SIZES[-1]
+        hidden = max((h for h in HIDDEN_SIZES if h <= most and pays_off(h)), default=HIDDEN_SIZES[0])
+    expected = seen(hidden) / characters
     chosen = dict(
         hidden_size=hidden,
-        embedding_size=min(hidden, max(16, min(64, vocabulary_size))),
-        dropout=0.4 if characters < 300_000 else {256: 0.1, 384: 0.25, 512: 0.4}.get(hidden, 0.4),
+        embedding_size=embedding,
+        dropout=round(min(0.5, 0.05 + 0.055 * expected), 2),
         seq_length=64,
-        batch_size=16,
-        learning_rate=6e-3,
+        batch_size=8 if characters < 100_000 else 16,
+        learning_rate=6e-3 if training.optimizer == "muon" or hidden <= 256 else 3e-3,
+        passes=passes,
     )
-    current = settings.to_dict()
-    flat = {name: value for group in current.values() for name, value in group.items()}
+    flat = {name: value for group in settings.to_dict().values() for name, value in group.items()}
     chosen = {name: value for name, value in chosen.items() if flat[name] is None}
-    return settings.changed(**chosen), "Chosen for this text and time: " + ", ".join(
-        f"{name.replace('_', ' ')} {value:g}" for name, value in chosen.items()
-    ) if chosen else ""
+    resolved = settings.changed(**chosen)
+    return resolved, _sentence(resolved, characters, expected) if chosen.keys() - {"passes"} else ""
+
+
+def product_rate() -> float:
+    """GFLOP/s of a float32 matrix product on one thread of this machine, now: the best of a few, in some 20 ms."""
+    size, best = 384, float("inf")
+    a = np.ones((size, size), dtype=np.float32)
+    for _ in range(8):
+        started = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best / 1e9
+
+
+def _weights(settings: Settings, hidden: int, embedding: int, vocabulary_size: int) -> int:
+    """Weights that take part in every character: all matrices but the embedding, of which one row is looked up."""
+    gates, layers = GATES[settings.model.cell], settings.model.num_layers
+    return gates * hidden * (embedding + hidden + (layers - 1) * 2 * hidden) + hidden * vocabulary_size
+
+
+def _sentence(settings: Settings, characters: int, passes: float) -> str:
+    model, training = settings.model, settings.training
+    layers = "one layer" if model.num_layers == 1 else f"{model.num_layers} layers"
+    budget = "" if training.minutes is None else f" and {training.minutes:g} min"
+    end = " (then it would only learn by heart)" if training.minutes and passes >= 0.99 * training.passes else ""
+    return (
+        f"Chosen for {characters:,} characters{budget}: {layers} of {model.hidden_size} {model.cell} units, "
+        f"dropout {model.dropout:g}, about {passes:.1f} passes{end}."
+    )

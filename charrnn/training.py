@@ -106,7 +106,9 @@ class Training:
         """Share of the budget that is used up. In minutes, the time of a last check is set aside."""
         if (total := self.total_steps) is not None:
             return self.step / total
-        return min(1.0, self.elapsed / max(1e-9, 60 * self.settings.training.minutes - self._checking_seconds))
+        budget = self.settings.training
+        passes = self.step / (self.batches.steps_per_epoch * budget.passes) if budget.passes else 0.0
+        return min(1.0, max(passes, self.elapsed / max(1e-9, 60 * budget.minutes - self._checking_seconds)))
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Train to the end of the budget, or until `should_stop()`; a stopped training can go on with `events` again."""
@@ -137,6 +139,8 @@ class Training:
                     reason = "early"
                     break
             if over:
+                if self.total_steps is None and self.elapsed < 0.9 * 60 * self.settings.training.minutes:
+                    reason = "passes"
                 break
             if should_stop():
                 reason = "stopped"
@@ -156,7 +160,7 @@ class Training:
             tick()
             epoch = self.step / self.batches.steps_per_epoch
             yield Step(self.step, self.elapsed, epoch, loss, self.learning_rate, speed, self.progress)
-        if self.loss_count and (reason == "budget" or self.best_loss == math.inf):  # who stops early has a model, too
+        if self.loss_count and (reason in ("budget", "passes") or self.best_loss == math.inf):  # who stops early has a model, too
             yield self._validate(tick)
             yield self._sample()
         yield Finished(self.step, tick(), reason, self.best_loss if self.best_loss < math.inf else None)

@@ -62,7 +62,7 @@ def verdict(events: list[Event], characters: int) -> Verdict | None:
         details.append("Underfitted: the loss was still falling at the end. A longer preset will give a better model.")
     else:
         details.append("Neither under- nor overfitted: more text, or a longer preset, is what could still improve it.")
-    if end and end.reason == "early":
+    if end and end.reason in ("early", "passes"):
         details.append("It ended early because more time would only have made it learn the text by heart.")
     return Verdict(headline, tuple(details))
 
@@ -72,9 +72,8 @@ def remaining(events: list[Event], minutes: float | None) -> float | None:
     step = next((event for event in reversed(events) if isinstance(event, Step)), None)
     if step is None or step.progress <= 0:
         return None if minutes is None else 60 * minutes
-    if minutes is not None:
-        return max(0.0, 60 * minutes - step.elapsed)
-    return step.elapsed * (1 - step.progress) / step.progress
+    left = step.elapsed * (1 - step.progress) / step.progress
+    return left if minutes is None else min(left, max(0.0, 60 * minutes - step.elapsed))
 
 
 def _still_falling(validations: list[Validation]) -> bool:
