@@ -51,7 +51,9 @@ class Jobs:
     def submit(self, run: Run) -> None:
         """Put a new or resumable run at the end of the queue. Raises RunError when the queue is full."""
         with self._lock:
-            if run.name in self._queue or run.name in self._running:
+            # A process that was stopped takes a moment to end after it has said so; the queue waits for that.
+            ending = run.name in self._running and run.status.state in RESUMABLE
+            if run.name in self._queue or (run.name in self._running and not ending):
                 raise RunError(f"Starting {run.name}", "it is already on its way", "Wait until it ends")
             if len(self._queue) >= self.waiting + max(0, self.active - len(self._running)):
                 raise RunError(
@@ -132,8 +134,9 @@ class Jobs:
             with self._lock, contextlib.suppress(CharRNNError, OSError):
                 self._reap()
                 self._spare = self._spare if self._spare and self._spare.poll() is None else _spawn()
-                while self._queue and len(self._running) < self.active:
-                    self._launch(self._queue.pop(0))
+                while len(self._running) < self.active and (ready := [n for n in self._queue if n not in self._running]):
+                    self._queue.remove(ready[0])
+                    self._launch(ready[0])
 
     def _launch(self, name: str) -> None:
         run = Run(self.root / name)
@@ -165,7 +168,7 @@ class Jobs:
                 continue
             del self._running[name]
             asked = self._kill_at.pop(name, None) is not None
-            if run.exists and run.status.state in ("queued", "running", "interrupted"):
+            if run.exists and name not in self._queue and run.status.state in ("queued", "running", "interrupted"):
                 code = process.returncode if process else None
                 run.set_status("stopped" if asked else "interrupted", _why(code))
 

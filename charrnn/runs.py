@@ -32,6 +32,7 @@ from .corpus import Corpus, split
 from .errors import RunError
 from .events import Event, Failed, Finished, Started, from_json, to_json
 from .settings import Settings
+from .sizing import fit
 from .vocabulary import Vocabulary
 
 STATES = ("queued", "running", "stopped", "finished", "failed", "interrupted")
@@ -70,7 +71,8 @@ class Run:
         Raises RunError when the folder holds something, CorpusError when the text does not hold one sequence.
         """
         run = cls(folder)
-        training, validation = split(len(corpus), settings.corpus.validation_share, settings.training.seq_length or 1)
+        sized, _ = fit(settings, len(corpus), len(corpus.vocabulary))
+        training, validation = split(len(corpus), settings.corpus.validation_share, sized.training.seq_length)
         try:
             run.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
