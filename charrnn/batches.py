@@ -7,7 +7,7 @@ import numpy as np
 
 from .settings import TrainingSettings
 
-FRESH = 0.05  # share of chunks that start from a zero state, so that a model also knows how a text begins
+FRESH = 0.02  # share of chunks that start from a zero state, so that a model also knows how a text begins
 
 
 class Streams:

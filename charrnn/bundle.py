@@ -14,13 +14,17 @@ from .runs import Run
 from .settings import Settings
 from .worker import train
 
-# Name -> the text, the preset and what differs from it. Budgets are in steps, so that every machine makes the same model.
+SHORT = {"steps": 850, "hidden_size": 256, "embedding_size": 64, "dropout": 0.5, "batch_size": 8, "seq_length": 64}
+LONG = {"steps": 2900, "hidden_size": 384, "embedding_size": 64, "dropout": 0.5, "batch_size": 16, "seq_length": 64}
+
+# Name -> the text, the preset and what differs from it. Budgets are in steps and sizes are given, so that every machine
+# makes the same model; they are what sizing.py would choose, some ten passes through the text.
 MODELS = {
-    "songbook": ("lyrics", "best", {"steps": 9000, "hidden_size": 384, "embedding_size": 64, "dropout": 0.5}),
+    "songbook": ("lyrics", "best", LONG),
     "songbook-classic": ("lyrics", "classic", {"steps": 9000}),
-    "recipes": ("recipes", "best", {"steps": 2000, "hidden_size": 256, "embedding_size": 64, "dropout": 0.5}),
-    "tales": ("tales", "best", {"steps": 2000, "hidden_size": 256, "embedding_size": 64, "dropout": 0.5}),
-    "gazetteer": ("gazetteer", "best", {"steps": 2000, "hidden_size": 256, "embedding_size": 64, "dropout": 0.5}),
+    "recipes": ("recipes", "best", SHORT),
+    "tales": ("tales", "best", SHORT),
+    "gazetteer": ("gazetteer", "best", SHORT),
 }
 
 

@@ -37,7 +37,7 @@ def make_optimizers(model: nn.Module, settings: TrainingSettings) -> list[Optimi
     decayed = [p for name, p in rest.items() if p.ndim > 1 and "embedding" not in name]
     others = [p for name, p in rest.items() if p.ndim < 2 or "embedding" in name]
     groups = [dict(params=decayed, weight_decay=settings.weight_decay), dict(params=others, weight_decay=0.0)]
-    optimizers: list[Optimizer] = [AdamW(groups, betas=(0.9, 0.99))]
+    optimizers: list[Optimizer] = [AdamW(groups, betas=(0.9, 0.99), fused=True)]
     if recurrent:
         blocks = recurrent[0].shape[0] // model.settings.hidden_size
         optimizers.append(Muon(recurrent, blocks=blocks))
