@@ -74,7 +74,7 @@ def kept(settings: ModelSettings, weights: dict[str, np.ndarray], ids: np.ndarra
 
 @lru_cache(maxsize=8)
 def untrained(settings: ModelSettings, vocabulary_size: int, cell: str) -> tuple[ModelSettings, dict[str, np.ndarray]]:
-    """One layer of that cell, as wide as the model's (LARGEST at most), with weights drawn as `model.CharRNN` draws them.
+    """One layer of an rnn, gru or lstm, as wide as the model's (LARGEST at most), drawn as `model.CharRNN` draws it.
 
     The answer is shared: leave the arrays as they are.
     """

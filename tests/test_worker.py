@@ -12,7 +12,7 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.corpus import Corpus
-from charrnn.errors import RunError
+from charrnn.errors import CorpusError, RunError
 from charrnn.events import Failed, Finished, Saved, Step, Validation
 from charrnn.runs import Run
 from charrnn.worker import train
@@ -130,13 +130,17 @@ def test_chosen_sizes_are_kept_for_resume(corpus, tmp_path):
     assert isinstance(list(train(run))[-1], Finished)
 
 
-@pytest.mark.parametrize("length", [2, 10, 40, 70])
-def test_a_tiny_text_with_nothing_set_trains_or_says_why_not(length, written, tmp_path):
+@pytest.mark.parametrize("length", [2, 10, 40, 70, 200])
+def test_a_tiny_text_with_nothing_set_trains_or_is_refused_at_once(length, written, tmp_path):
     from charrnn.settings import Settings
 
-    run = Run.create(tmp_path / "x", Corpus.from_text(written(length)), Settings.of("quick", steps=2))
-    last = list(train(run))[-1]
-    assert isinstance(last, Finished) or (isinstance(last, Failed) and "sequence" in last.message)
+    text = Corpus.from_text(written(length))
+    try:
+        run = Run.create(tmp_path / "x", text, Settings.of("quick", steps=2))
+    except CorpusError as error:
+        assert length < 100 and "sequence" in str(error) and not (tmp_path / "x").exists()
+    else:
+        assert isinstance(list(train(run))[-1], Finished)
 
 
 def test_tensorboard_files_can_be_read(trained):

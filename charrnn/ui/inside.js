@@ -7,10 +7,11 @@
     return node;
   };
   const percent = (p) => (p >= 0.0995 || p === 0 ? `${(100 * p).toFixed(0)} %` : p >= 0.0005 ? `${(100 * p).toFixed(1)} %` : "< 0.1 %");
-  const values = new WeakMap();
-  const valuesOf = (node, name) => {
-    if (!values.has(node)) values.set(node, JSON.parse(node.dataset[name]));
-    return values.get(node);
+  // What the server sent with a view, parsed. Gradio changes a view in place, so the same element may get new values.
+  const parsed = new WeakMap();
+  const valuesOf = (node) => {
+    if (parsed.get(node)?.raw !== node.dataset.values) parsed.set(node, { raw: node.dataset.values, data: JSON.parse(node.dataset.values) });
+    return parsed.get(node).data;
   };
 
   function bars(rows) {
@@ -53,16 +54,16 @@
   };
 
   function show(walk, i) {
-    const data = valuesOf(walk, "values");
+    const data = valuesOf(walk);
     i = Math.max(0, Math.min(walk.children.length - 1, i));
-    walk.children[walk.at]?.classList.remove("at");
+    walk.querySelector(".at")?.classList.remove("at");
     walk.at = i;
     walk.children[i].classList.add("at");
     tell[walk.dataset.walk](data, i, walk.parentElement.querySelector(".detail"), walk);
   }
 
   function paint(walk, unit) {
-    const levels = valuesOf(walk, "values").units[unit];
+    const levels = valuesOf(walk).units[unit];
     walk.unit = unit;
     [...walk.children].forEach((span, i) => {
       span.classList.toggle("up", levels[i] > 0);
@@ -119,7 +120,7 @@
   }
 
   function bend(view, temperature) {
-    const p = odds(valuesOf(view, "next").logits, temperature);
+    const p = odds(valuesOf(view).logits, temperature);
     const rows = [...view.querySelectorAll(".bars li")];
     const known = rows.filter((row) => !row.classList.contains("rest")).length;
     rows.forEach((row, i) => {
@@ -139,15 +140,23 @@
     if (target.matches?.(".units input")) paint(target.closest(".inside").querySelector("[data-walk]"), parseInt(target.value, 10));
   }, true);
 
-  new MutationObserver((changes) => {
-    for (const node of changes.flatMap((change) => [...change.addedNodes])) {
-      if (node.nodeType !== 1) continue;
-      for (const walk of node.matches("[data-walk]") ? [node] : node.querySelectorAll("[data-walk]")) {
-        if (walk.dataset.walk === "neurons") paint(walk, 0);
-        else show(walk, valuesOf(walk, "values").start);
-      }
+  function begin(view) {
+    if (view.matches("[data-next]")) bend(view, parseFloat(view.querySelector(".knob input").value));
+    else if (view.dataset.walk === "surprise") show(view, valuesOf(view).start);
+    else {
+      const units = view.closest(".inside").querySelectorAll(".units input");
+      const chosen = [...units].find((unit) => unit.checked) ?? units[0];
+      chosen.checked = true;
+      view.at = 0;
+      paint(view, parseInt(chosen.value, 10));
     }
-  }).observe(document.documentElement, { childList: true, subtree: true });
+  }
+
+  new MutationObserver(() => {
+    for (const view of document.querySelectorAll("#inside-shown [data-values]")) {
+      if (parsed.get(view)?.raw !== view.dataset.values) begin(view);
+    }
+  }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-values"] });
 
   window.charrnn.generatedText = () => document.querySelector("#written .text:not([hidden])")?.textContent ?? "";
 })();

@@ -69,12 +69,13 @@ class InsideTab:
                     elem_id="inside-view",
                 )
                 self.problem = gr.HTML(elem_id="inside-problem")
-                self.shown = gr.HTML(elem_id="inside-shown")
+                self.shown = gr.HTML(_hint(""), elem_id="inside-shown")
         self.inputs = [self.token, self.model, self.text, self.view, self.unit, self.second]
         self.outputs = [self.shown, self.problem, self.unit, self.second]
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        # One listener for all, so that of several answers under way the last one asked for is the last one shown.
         gr.on(
-            [part.input for part in (self.model, self.text, self.view, self.unit, self.second)],
+            [self.model.change, self.text.change, self.view.input, self.unit.input, self.second.input],
             self._show,
             self.inputs,
             self.outputs,
@@ -87,7 +88,7 @@ class InsideTab:
             [self.model, self.text, self.second],
             js="(token, model, text) => [token, model, charrnn.generatedText() || text]",
             **quiet,
-        ).then(self._show, self.inputs, self.outputs, **quiet)
+        )
 
     def fill_when_opened(self, tab: gr.Tab) -> None:
         """Whenever the tab is opened, offer the models there are by now; while there is no text, take the generated one."""
@@ -98,7 +99,7 @@ class InsideTab:
             [self.model, self.text, self.second],
             js="(token, model, generated, text, typed) => [token, model, generated, text || charrnn.generatedText(), typed]",
             **quiet,
-        ).then(self._show, self.inputs, self.outputs, **quiet)
+        )
 
     def _opened(self, token, name, text):
         """The model if it is still there, the text or a new one by the model, and the models to compare with."""
@@ -177,4 +178,4 @@ def _copied(run, model, text) -> str:
 
 
 def _hint(notice: str) -> str:
-    return f'<div class="card hint">{cards.notice(notice)}Type some text to look into.</div>'
+    return f'<div class="card hint">{cards.notice(notice)}Choose a model and type some text to look into.</div>'

@@ -78,7 +78,7 @@ def next_view(reading: Reading, vocabulary: Vocabulary, temperature: float) -> s
     return _view(
         "Next character",
         f'<p class="lead">What comes after <q class="tail" dir="auto">{"".join(map(glyph, tail))}</q>?</p>'
-        f'<div data-next="{data}"><label class="knob">Temperature <output>{temperature:g}</output>'
+        f'<div data-next data-values="{data}"><label class="knob">Temperature <output>{temperature:g}</output>'
         f'<input type="range" min="0" max="2" step="0.05" value="{temperature:g}"></label>'
         f'<p class="says">{hesitation(p)}</p><div class="two"><ol class="bars">{rows}</ol>'
         f'{chart("Odds of the likeliest characters over temperature", series, x, y, cursor)}</div></div>'
