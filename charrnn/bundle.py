@@ -15,7 +15,7 @@ from .settings import Settings
 from .worker import train
 
 SHORT = {"steps": 850, "hidden_size": 256, "embedding_size": 64, "dropout": 0.5, "batch_size": 8, "seq_length": 64}
-LONG = {"steps": 2900, "hidden_size": 384, "embedding_size": 64, "dropout": 0.5, "batch_size": 16, "seq_length": 64}
+LONG = {"steps": 2900, "hidden_size": 384, "embedding_size": 64, "dropout": 0.5, "batch_size": 8, "seq_length": 128}
 
 # Name -> the text, the preset and what differs from it. Budgets are in steps and sizes are given, so that every machine
 # makes the same model; they are what sizing.py would choose, some ten passes through the text.
