@@ -6,6 +6,7 @@ Shapes: N sequences, T steps, D embedding, H hidden, V vocabulary, L layers.
 import torch
 from torch import Tensor, nn
 
+from .recurrence import GRU, RNN
 from .settings import ModelSettings
 
 State = Tensor | tuple[Tensor, Tensor]  # (L, N, H) h; for the lstm (h, c)
@@ -24,9 +25,11 @@ class CharRNN(nn.Module):
         if settings.cell == "handwritten":
             self.rnn = HandwrittenRNN(d, h)
         else:
-            kind = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[settings.cell]
             between = settings.dropout if layers > 1 else 0.0
-            self.rnn = kind(d, h, layers, batch_first=True, dropout=between)
+            if settings.cell == "lstm":
+                self.rnn = nn.LSTM(d, h, layers, batch_first=True, dropout=between)
+            else:
+                self.rnn = {"rnn": RNN, "gru": GRU}[settings.cell](d, h, layers, between)
             self._initialise()
         self.decoder = nn.Linear(h, vocabulary_size)
 

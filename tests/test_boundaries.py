@@ -16,11 +16,11 @@ CORE = [path for path in FILES if path.parent == PACKAGE]
 # A module may import from those in the lines above its own, never from its own line or below.
 LAYERS = """
 errors
-settings events files
+settings events files recurrence
 vocabulary
 corpus engine
 batches sampling model optimizer sizing threads checkpoint verdict
-evaluation runs card memory neurons copied
+evaluation runs card pretrained memory neurons copied
 insight
 training jobs export
 worker

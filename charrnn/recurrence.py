@@ -1,0 +1,164 @@
+"""nn.RNN and nn.GRU, arranged so that a CPU spends its time in matrix products.
+
+What they compute, their parameters and the order of the gates are torch's own; a state_dict moves either way. Both go
+through the same three stages:
+  1. the input's share of the gates for all steps, in one product: (T N, D) @ (D, G H);
+  2. a loop with one product a step, (N, H) @ (H, G H), into buffers that are allocated once;
+  3. backward, a loop with one product a step, (N, G H) @ (G H, H), then the gradient of each weight in one product over
+     all T N rows. What does not depend on the incoming gradient, the slope of each gate, is multiplied out for all steps
+     before that loop, because a small operation costs its call and not its arithmetic.
+nn.LSTM needs none of this: torch hands it to oneDNN as a whole (tests/benchmarks/NOTES.md has the numbers).
+
+Shapes: N sequences, T steps, D inputs, H hidden, G gates (rnn 1, gru 3), L layers. Inside, steps come first.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+
+class RNN(nn.RNN):
+    """nn.RNN with tanh, batch first; on a CPU, for as many rows as it is faster with, through `tanh_rnn`."""
+
+    ROWS = 32  # with more, a step's product is large enough for torch's own way
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0):
+        super().__init__(input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(N, T, D) inputs, (L, N, H) state -> (N, T, H) states of the last layer, (L, N, H) state."""
+        faster = x.device.type == "cpu" and len(x) <= self.ROWS
+        return through_layers(self, tanh_rnn, x, state) if faster else super().forward(x, state)
+
+
+class GRU(nn.GRU):
+    """nn.GRU, batch first; on a CPU, for as many rows as it is faster with, through `gru`."""
+
+    ROWS = 16
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0):
+        super().__init__(input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(N, T, D) inputs, (L, N, H) state -> (N, T, H) states of the last layer, (L, N, H) state."""
+        faster = x.device.type == "cpu" and len(x) <= self.ROWS
+        return through_layers(self, gru, x, state) if faster else super().forward(x, state)
+
+
+def through_layers(module: RNN | GRU, cell, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+    """(N, T, D) inputs, (L, N, H) state -> (N, T, H) states, (L, N, H) state, each layer by `cell`, dropout in between."""
+    x, last = x.transpose(0, 1), []
+    for layer, weights in enumerate(module.all_weights):
+        if layer and module.dropout:
+            x = F.dropout(x, module.dropout, module.training)
+        h = x.new_zeros(x.shape[1], module.hidden_size) if state is None else state[layer]
+        x = cell(x, h, *weights)
+        last.append(x[-1])
+    return x.transpose(0, 1), torch.stack(last)
+
+
+def tanh_rnn(x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> Tensor:
+    """(T, N, D), (N, H), (H, D), (H, H), (H,), (H,) -> every state (T, N, H)."""
+    return _TanhRNN.apply(x, h, w_ih, w_hh, b_ih, b_hh)
+
+
+def gru(x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> Tensor:
+    """(T, N, D), (N, H), (3H, D), (3H, H), (3H,), (3H,) -> every state (T, N, H)."""
+    return _GRU.apply(x, h, w_ih, w_hh, b_ih, b_hh)
+
+
+class _TanhRNN(torch.autograd.Function):
+    """h' = tanh(W_ih x + b_ih + W_hh h + b_hh)."""
+
+    @staticmethod
+    def forward(ctx, x, h0, w_ih, w_hh, b_ih, b_hh):
+        states = _project(x, w_ih, b_ih + b_hh)
+        recurrent, h = w_hh.T.contiguous(), h0  # multiplies up to twice as fast as the transposed view
+        for state in states.unbind(0):
+            h = state.addmm_(h, recurrent).tanh_()
+        ctx.save_for_backward(x, h0, w_ih, w_hh, states)
+        return states
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_states):
+        x, h0, w_ih, w_hh, states = ctx.saved_tensors
+        slope = 1 - states * states
+        d_gates = torch.empty_like(states)
+        d_h = d_states[-1]
+        for t in range(len(states) - 1, -1, -1):
+            d_gate = torch.mul(d_h, slope[t], out=d_gates[t])
+            d_h = torch.addmm(d_states[t - 1], d_gate, w_hh) if t else d_gate @ w_hh
+        before = torch.cat([h0[None], states[:-1]])
+        d_x, *d_weights = _weight_gradients(x, before, w_ih, d_gates, d_gates)
+        return d_x, d_h, *d_weights
+
+
+class _GRU(torch.autograd.Function):
+    """r, z = sigmoid(...); n = tanh(W_in x + b_in + r (W_hn h + b_hn)); h' = (1 - z) n + z h  (Cho et al. 2014)."""
+
+    @staticmethod
+    def forward(ctx, x, h0, w_ih, w_hh, b_ih, b_hh):
+        gates = _project(x, w_ih, b_ih)  # the input's share, and after step t the gates themselves
+        from_hidden = torch.empty_like(gates)
+        hidden = h0.shape[-1]
+        states = gates.new_empty(*gates.shape[:2], hidden)
+        r, z, n = (gate.unbind(0) for gate in gates.split(hidden, dim=-1))
+        both, new = (part.unbind(0) for part in from_hidden.split([2 * hidden, hidden], dim=-1))
+        rz, product, state = gates[..., : 2 * hidden].unbind(0), from_hidden.unbind(0), states.unbind(0)
+        recurrent, h = w_hh.T.contiguous(), h0
+        for t in range(len(states)):
+            torch.addmm(b_hh, h, recurrent, out=product[t])
+            rz[t].add_(both[t]).sigmoid_()
+            n[t].addcmul_(r[t], new[t]).tanh_()
+            h = torch.lerp(n[t], h, z[t], out=state[t])
+        ctx.save_for_backward(x, h0, w_ih, w_hh, gates, from_hidden, states)
+        return states
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_states):
+        x, h0, w_ih, w_hh, gates, from_hidden, states = ctx.saved_tensors
+        hidden = states.shape[-1]
+        r, z, n = gates.split(hidden, dim=-1)
+        before = torch.cat([h0[None], states[:-1]])
+        # What one unit of d_h becomes at each gate.
+        slope_n = (1 - z) * (1 - n * n)
+        slope_r = slope_n * from_hidden[..., 2 * hidden :] * r * (1 - r)
+        slope_z = (before - n) * z * (1 - z)
+        slopes = torch.stack([slope_r, slope_z, slope_n * r], dim=2)  # (T, N, 3, H)
+        d_hidden, d_new = torch.empty_like(slopes), torch.empty_like(slope_n)  # at W_hh h + b_hh; at n's share of x
+        rows = d_hidden.flatten(2)  # (T, N, 3H), the same memory
+        slope, out, row, keep = (values.unbind(0) for values in (slopes, d_hidden, rows, z))
+        slope_new, out_new = slope_n.unbind(0), d_new.unbind(0)
+        d_h = d_states[-1]
+        for t in range(len(states) - 1, -1, -1):
+            torch.mul(slope[t], d_h[:, None], out=out[t])
+            torch.mul(slope_new[t], d_h, out=out_new[t])
+            carried = torch.addcmul(d_states[t - 1], d_h, keep[t]) if t else d_h * keep[t]
+            d_h = carried.addmm_(row[t], w_hh)
+        d_input = torch.cat([rows[..., : 2 * hidden], d_new], dim=-1)
+        d_x, *d_weights = _weight_gradients(x, before, w_ih, d_input, rows)
+        return d_x, d_h, *d_weights
+
+
+def _project(x: Tensor, w_ih: Tensor, bias: Tensor) -> Tensor:
+    """(T, N, D), (G H, D), (G H,) -> (T, N, G H): the input's share of the gates at every step, in one product."""
+    return torch.addmm(bias, x.flatten(0, 1), w_ih.T).view(*x.shape[:2], -1)
+
+
+def _weight_gradients(x, before, w_ih, d_input, d_hidden) -> tuple[Tensor, ...]:
+    """The gradients of x, w_ih, w_hh, b_ih and b_hh, each in one product over the T N rows.
+
+    x (T, N, D); before (T, N, H), the state that each step started from; d_input, d_hidden (T, N, G H), the gradient at
+    W_ih x + b_ih and at W_hh h + b_hh, which differ in the gru's n alone.
+    """
+    rows_in, rows_hidden = d_input.flatten(0, 1), d_hidden.flatten(0, 1)
+    return (
+        (rows_in @ w_ih).view(x.shape),
+        rows_in.T @ x.flatten(0, 1),
+        rows_hidden.T @ before.flatten(0, 1),
+        rows_in.sum(0),
+        rows_hidden.sum(0),
+    )
