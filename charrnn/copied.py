@@ -62,7 +62,9 @@ class CorpusIndex:
             self.bytes = np.memmap(path, np.uint8, "r") if size else np.empty(0, np.uint8)
         except OSError as error:
             raise CorpusError(
-                f"Reading {path.name}", error.strerror or str(error), "Put the file back, or start a new run with your text"
+                f"Reading {path.name}",
+                error.strerror or str(error),
+                "Put the file back, or start a new run with your text",
             ) from None
         self.places = max(0, (size - GRAM) // STRIDE + 1)
         self.mask = np.uint64((1 << self.places.bit_length()) - 1)
@@ -126,7 +128,9 @@ class CorpusIndex:
         grams = np.empty(self.places, dtype=np.uint64)
         for start in range(0, self.places, CHUNK):
             numbers = np.arange(start, min(start + CHUNK, self.places), dtype=np.int64)
-            grams[start : start + CHUNK] = (_hashes(self.bytes, numbers * STRIDE) & ~self.mask) | numbers.astype(np.uint64)
+            grams[start : start + CHUNK] = (_hashes(self.bytes, numbers * STRIDE) & ~self.mask) | numbers.astype(
+                np.uint64
+            )
         grams.sort()
         return grams
 

@@ -26,7 +26,9 @@ def read_text(engine: Engine, ids: np.ndarray, window: int | None = None) -> Rea
     Raises CorpusError when there is nothing to read.
     """
     if not len(ids):
-        raise CorpusError("Reading the text", "there is no character in it that the model knows", "Type some text first")
+        raise CorpusError(
+            "Reading the text", "there is no character in it that the model knows", "Type some text first"
+        )
     hidden = np.empty((len(ids), engine.layers, engine.hidden_size), dtype=np.float32)
     state = engine.start()
     for t in range(len(ids)):

@@ -33,7 +33,9 @@ def random_case(generator: random.Random) -> tuple[str, str]:
     text = ""
     while len(text) < generator.randrange(300):
         at = generator.randrange(len(corpus) + 1)
-        text += corpus[at : at + generator.randrange(80)] + "".join(generator.choices(letters, k=generator.randrange(8)))
+        text += corpus[at : at + generator.randrange(80)] + "".join(
+            generator.choices(letters, k=generator.randrange(8))
+        )
     return corpus, text
 
 

@@ -69,7 +69,9 @@ def test_odds_are_softmax_of_logits_over_temperature(temperature):
     logits = np.random.default_rng(1).normal(0, 4, (5, V)).astype(np.float32)
     p = odds(logits, temperature)
     np.testing.assert_allclose(p.sum(-1), 1, atol=1e-12)
-    np.testing.assert_allclose(p, torch.softmax(torch.from_numpy(logits).double() / temperature, -1).numpy(), atol=1e-12)
+    np.testing.assert_allclose(
+        p, torch.softmax(torch.from_numpy(logits).double() / temperature, -1).numpy(), atol=1e-12
+    )
 
 
 def test_at_temperature_zero_the_favourite_is_certain():

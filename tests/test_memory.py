@@ -34,7 +34,9 @@ def test_gradient_norms_are_autograds(cell, layers):
 def test_single_precision_is_enough(cell):
     model = network(cell)
     ids = np.random.default_rng(0).integers(V, size=(2, 61))
-    np.testing.assert_allclose(gradient_norms(model.settings, weights_of(model), ids), autograd_norms(model, ids), rtol=2e-3)
+    np.testing.assert_allclose(
+        gradient_norms(model.settings, weights_of(model), ids), autograd_norms(model, ids), rtol=2e-3
+    )
 
 
 def test_influence_is_a_share_of_the_nearest(cell):

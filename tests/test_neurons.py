@@ -29,7 +29,9 @@ def test_association_with_a_property_is_twice_auc_minus_one(seed):
 def test_association_with_a_number_is_one_for_the_same_order():
     values = np.array([0.0, 1, 2, 0, 1, 2, 3])
     for activation, expected in ((np.exp(values), 1), (-values, -1)):
-        assert association(rank(activation + np.arange(7) * 1e-9 * np.sign(expected))[None], values)[0] == pytest.approx(expected)
+        assert association(rank(activation + np.arange(7) * 1e-9 * np.sign(expected))[None], values)[
+            0
+        ] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", features(TEXT))
@@ -49,7 +51,9 @@ def test_noise_convinces_rarely():
 
 def test_properties_that_the_text_does_not_show_are_left_out():
     units = np.random.default_rng(0).normal(size=(50, 4))
-    assert "inside quotes" not in {t.feature for t in find_trackers("no marks at all in here, none of them for certain" + ".", units)}
+    assert "inside quotes" not in {
+        t.feature for t in find_trackers("no marks at all in here, none of them for certain" + ".", units)
+    }
     assert find_trackers("a", np.zeros((1, 4))) == []
 
 

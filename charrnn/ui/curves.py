@@ -24,7 +24,9 @@ class Axis:
         return 100 * (scale(values) - scale(self.low)) / (scale(self.high) - scale(self.low))
 
 
-def chart(name: str, series: dict[str, tuple[Sequence[float], Sequence[float]]], x: Axis, y: Axis, extra: str = "") -> str:
+def chart(
+    name: str, series: dict[str, tuple[Sequence[float], Sequence[float]]], x: Axis, y: Axis, extra: str = ""
+) -> str:
     """Lines of (xs, ys) by name, in the order of their colours and dashes; `extra` is HTML laid over them.
 
     A line ends where it first falls below the chart. `name` says to those who cannot see it what the chart shows.

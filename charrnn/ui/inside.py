@@ -36,10 +36,18 @@ class InsideTab:
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=4, min_width=300):
                 self.model = gr.Dropdown(
-                    choices, value=choices[0][1] if choices else None, label="Model", elem_id="inside-model", filterable=False
+                    choices,
+                    value=choices[0][1] if choices else None,
+                    label="Model",
+                    elem_id="inside-model",
+                    filterable=False,
                 )
                 self.text = gr.Textbox(
-                    label="Text", lines=5, max_lines=10, placeholder="Any text: see what the model makes of it", elem_id="inside-text"
+                    label="Text",
+                    lines=5,
+                    max_lines=10,
+                    placeholder="Any text: see what the model makes of it",
+                    elem_id="inside-text",
                 )
                 with gr.Row(elem_classes="actions"):
                     self.take = gr.Button("Use the generated text", size="sm", elem_id="take")
@@ -144,7 +152,9 @@ class InsideTab:
                 other = self.generate.model_for(token, second)
                 theirs = other.vocabulary.encode(adapt(other, text).text)
                 if len(theirs) > 2:
-                    curves[f"{second} ({other.settings.model.cell})"] = influence(other.settings.model, other.weights, theirs)
+                    curves[f"{second} ({other.settings.model.cell})"] = influence(
+                        other.settings.model, other.weights, theirs
+                    )
             for cell in ("rnn", "lstm"):
                 blank, weights = untrained(settings, len(vocabulary), cell)
                 curves[f"an {cell} of {blank.hidden_size} units before training"] = influence(blank, weights, ids)
@@ -174,7 +184,9 @@ def _copied(run, model, text) -> str:
             "the text that this model learned from is not here",
             "Choose a model that was trained on this page",
         )
-    return insights.copied_view(text, CorpusIndex(path, run.index_path).find(text), str(model.origin.get("name", path.stem)))
+    return insights.copied_view(
+        text, CorpusIndex(path, run.index_path).find(text), str(model.origin.get("name", path.stem))
+    )
 
 
 def _hint(notice: str) -> str:

@@ -45,7 +45,9 @@ def surprise_view(reading: Reading, vocabulary: Vocabulary) -> str:
         f"{2**mean:.1f} equally likely characters. Guessing blindly among its {len(vocabulary):,} would cost {blind:.2f} bits; "
         "less is better.</p>"
     )
-    scale = "".join(f'<i style="--v:{b / DEEPEST:.2f}">{b:g}{"+" if b == DEEPEST else ""}</i>' for b in (0, 1, 2, 3, 4, 5, 6))
+    scale = "".join(
+        f'<i style="--v:{b / DEEPEST:.2f}">{b:g}{"+" if b == DEEPEST else ""}</i>' for b in (0, 1, 2, 3, 4, 5, 6)
+    )
     legend = f'<p class="scale heat">Bits of surprise {scale}<span>0: it was sure of it. Each bit halves the odds.</span></p>'
     return _view("Surprise", lead + _walk("surprise", text, data, "heat", shades) + legend)
 
@@ -81,7 +83,7 @@ def next_view(reading: Reading, vocabulary: Vocabulary, temperature: float) -> s
         f'<div data-next data-values="{data}"><label class="knob">Temperature <output>{temperature:g}</output>'
         f'<input type="range" min="0" max="2" step="0.05" value="{temperature:g}"></label>'
         f'<p class="says">{hesitation(p)}</p><div class="two"><ol class="bars">{rows}</ol>'
-        f'{chart("Odds of the likeliest characters over temperature", series, x, y, cursor)}</div></div>'
+        f"{chart('Odds of the likeliest characters over temperature', series, x, y, cursor)}</div></div>"
         "<p>The network gives every character a score. The scores are divided by the temperature and then turned into odds "
         "(softmax). At 1 the odds are the model’s own. Lower sharpens them, until at 0 the favourite always wins; higher "
         "evens them out, and the rare ones get their turn. The order of the characters never changes.</p>",
@@ -154,7 +156,13 @@ def memory_view(curves: dict[str, np.ndarray]) -> str:
     farthest = max(len(shares) for shares in curves.values())
     marks = tuple((v, f"{v:g}") for v in (1, 20, 40, 60, 80, 100) if v <= max(farthest, 20))
     x = Axis(1, max(farthest, 20), marks, "characters back")
-    y = Axis(1e-8, 1, tuple((10.0**-k, f"{100 * 10.0**-k:.{max(0, k - 2)}f} %") for k in (0, 2, 4, 6, 8)), "influence (nearest character: 100 %)", True)
+    y = Axis(
+        1e-8,
+        1,
+        tuple((10.0**-k, f"{100 * 10.0**-k:.{max(0, k - 2)}f} %") for k in (0, 2, 4, 6, 8)),
+        "influence (nearest character: 100 %)",
+        True,
+    )
     series = {name: (np.arange(1, len(shares) + 1), shares) for name, shares in curves.items()}
     distances = [d for d in (5, 10, 20, 50) if d <= len(model)]
     head = "".join(f'<th scope="col">{d} back</th>' for d in distances)
@@ -210,7 +218,7 @@ def copied_view(text: str, found: Copied, corpus: str) -> str:
         else "Nearly all of this is quoted from the text it learned from."
     )
     doubt = "" if found.complete else "<p>Some passages occur so often there that not every place was followed up.</p>"
-    listed = f"<h4>Longest first</h4><ol class=\"stretches\">{items}</ol>" if items else ""
+    listed = f'<h4>Longest first</h4><ol class="stretches">{items}</ol>' if items else ""
     return _view(
         "Copied or new",
         f'<p class="lead"><b>{percent(found.share)}</b> of these {len(text):,} characters stand word for word in '
@@ -224,11 +232,21 @@ def glyph(character: str) -> str:
     """A character as escaped HTML; one that cannot be seen, or would turn text around, as its code."""
     if character == "\n":
         return '<i class="br">\n</i>'
-    return escape(character) if character.isprintable() or character == "\t" else f'<i class="code">{visible(character)}</i>'
+    return (
+        escape(character)
+        if character.isprintable() or character == "\t"
+        else f'<i class="code">{visible(character)}</i>'
+    )
 
 
 def percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.0995 or share == 0 else f"{100 * share:.1f} %" if share >= 0.0005 else "< 0.1 %"
+    return (
+        f"{100 * share:.0f} %"
+        if share >= 0.0995 or share == 0
+        else f"{100 * share:.1f} %"
+        if share >= 0.0005
+        else "< 0.1 %"
+    )
 
 
 def small_percent(share: float) -> str:

@@ -13,7 +13,10 @@ from .insights import percent, small_percent
 
 STEPS = 6  # characters that are followed through the network
 CELLS = 4  # numbers of a vector that are shown
-NAMES = {"handwritten": "tanh layer", "rnn": "tanh layer", "gru": "gru", "lstm": "lstm"}
+CARRIED = {
+    "streams": "while the state itself was carried on to the next ones",
+    "windows": "and began each such stretch with a state of zero",
+}
 
 
 def lesson_view(model: Checkpoint, reading: Reading, shares: np.ndarray | None) -> str:
@@ -43,7 +46,8 @@ def lesson_view(model: Checkpoint, reading: Reading, shares: np.ndarray | None) 
         (
             "Unrolled over your text",
             "<p>Write one copy of the loop for each character, side by side, and you see the network <em>unrolled</em>. All copies "
-            "share the same weights; only the state passes from left to right.</p>" + _unrolled(model, reading, embedded, p),
+            "share the same weights; only the state passes from left to right.</p>"
+            + _unrolled(model, reading, embedded, p),
         ),
         (
             "From state to odds, and temperature",
@@ -57,8 +61,8 @@ def lesson_view(model: Checkpoint, reading: Reading, shares: np.ndarray | None) 
             f"model was sure and right, {np.log(v):.2f} nats when it guessed blindly among {v:,}. {_loss(reading, p, characters)}"
             "To learn, the error is sent back through the unrolled network, from right to left and into every weight on the way: "
             "<em>backpropagation through time</em>. Each weight is then moved a little in the direction that would have made the "
-            f"loss smaller. This model sent it back over {model.settings.training.seq_length or 'some'} characters at most "
-            "(truncated), and carried the state itself on without end.</p>",
+            f"loss smaller. This model sent it back over {model.settings.training.seq_length or 'some'} characters at most (truncated), "
+            f"{CARRIED[model.settings.training.batching]}.</p>",
         ),
         (
             "Why memory fades",
@@ -82,7 +86,8 @@ def lesson_view(model: Checkpoint, reading: Reading, shares: np.ndarray | None) 
 def _cells(vector: np.ndarray, count: int = CELLS) -> str:
     """The first numbers of a vector, shaded by size."""
     cells = "".join(
-        f'<i class="{"up" if x > 0 else "down"}" style="--v:{min(1.0, abs(float(x))):.2f}">{_number(x)}</i>' for x in vector[:count]
+        f'<i class="{"up" if x > 0 else "down"}" style="--v:{min(1.0, abs(float(x))):.2f}">{_number(x)}</i>'
+        for x in vector[:count]
     )
     return f'<span class="cells poles">{cells}{"…" if len(vector) > count else ""}</span>'
 

@@ -21,9 +21,7 @@ from ..conftest import small, written
 
 SECOND = 1000
 VIEWS = ("Surprise", "Next character", "Neurons", "Memory", "Copied or new", "How it works")
-HOSTILE = (
-    '<img src=x onerror="window.pwned=1"> ${window.pwned=1} {{value}} </script><script>window.pwned=1</script> \u202eabc &amp;\n'
-)
+HOSTILE = '<img src=x onerror="window.pwned=1"> ${window.pwned=1} {{value}} </script><script>window.pwned=1</script> \u202eabc &amp;\n'
 NAME = "<img src=x onerror=window.pwned=1>"
 
 
@@ -106,7 +104,14 @@ def test_arrow_keys_walk_through_the_text_from_one_tab_stop(inside, runs):
     inside.keyboard.press("Tab")
     expect(section.locator(".walk")).to_be_focused()
     count = section.locator(".detail h4")
-    for key, at in (("Home", 1), ("ArrowRight", 2), ("ArrowRight", 3), ("ArrowLeft", 2), ("End", len(text)), ("ArrowRight", len(text))):
+    for key, at in (
+        ("Home", 1),
+        ("ArrowRight", 2),
+        ("ArrowRight", 3),
+        ("ArrowLeft", 2),
+        ("End", len(text)),
+        ("ArrowRight", len(text)),
+    ):
         inside.keyboard.press(key)
         expect(count).to_contain_text(f"character {at} of {len(text)}")
     inside.keyboard.press("Home")
@@ -212,7 +217,9 @@ def test_text_that_looks_like_code_stays_text(inside):
         inside.wait_for_timeout(300)
         assert inside.evaluate("window.pwned") is None, view
         assert section.locator("img, script").count() == 0, view
-        assert "\u202e" not in section.inner_text(), view  # it would turn what follows around; its code is shown instead
+        assert "\u202e" not in section.inner_text(), (
+            view
+        )  # it would turn what follows around; its code is shown instead
 
 
 @pytest.mark.parametrize("text", ["a", "b c", "§§§§", ""])
@@ -221,7 +228,9 @@ def test_short_unknown_and_empty_texts_are_answered(inside, text):
     inside.locator("#inside-text textarea").fill(text)
     for view in VIEWS:
         inside.get_by_role("radio", name=view, exact=True).check()
-        answer = inside.locator(f'#inside-shown section[aria-label="{view}"], #inside-shown .hint, #inside-problem .card')
+        answer = inside.locator(
+            f'#inside-shown section[aria-label="{view}"], #inside-shown .hint, #inside-problem .card'
+        )
         expect(answer.first).to_be_visible(timeout=20 * SECOND)
         expect(inside.get_by_text("Error", exact=True)).to_have_count(0)
 
