@@ -14,7 +14,8 @@ from .errors import CorpusError
 from .model import CharRNN
 
 WINDOW = 256  # characters a window, unless told; each window starts from a zero state
-CHUNK = 1 << 14  # characters that go through the model in one call
+CHUNK = 1 << 14  # characters that go through the model in one call, at most
+LOGITS = 1 << 22  # numbers that a call may give, so that thousands of distinct characters do not fill the memory
 
 
 def windowed_loss(model: CharRNN, ids: np.ndarray, window: int = WINDOW, limit: int | None = None) -> float:
@@ -31,7 +32,7 @@ def windowed_loss(model: CharRNN, ids: np.ndarray, window: int = WINDOW, limit: 
         rest = 0
     else:
         rest = (len(ids) - 1) - full * window
-    for some in np.array_split(starts, max(1, -(-len(starts) * window // CHUNK))):
+    for some in np.array_split(starts, max(1, -(-len(starts) * window // _chunk(model)))):
         if len(some):
             stretches = ids[some[:, None] + np.arange(window + 1)]
             total += _summed_loss(model, stretches)[0]
@@ -44,11 +45,16 @@ def windowed_loss(model: CharRNN, ids: np.ndarray, window: int = WINDOW, limit: 
 
 def carried_loss(model: CharRNN, ids: np.ndarray) -> float:
     """Mean nats/char over (L,) ids read in one pass with carried state; the first character is not predicted."""
-    total, state = 0.0, None
-    for start in range(0, len(ids) - 1, CHUNK):
-        summed, state = _summed_loss(model, ids[None, start : start + CHUNK + 1], state)
+    total, state, chunk = 0.0, None, _chunk(model)
+    for start in range(0, len(ids) - 1, chunk):
+        summed, state = _summed_loss(model, ids[None, start : start + chunk + 1], state)
         total += summed
     return total / (len(ids) - 1)
+
+
+def _chunk(model: CharRNN) -> int:
+    """How many characters go through the model in one call."""
+    return max(1, min(CHUNK, LOGITS // model.decoder.out_features))
 
 
 def _summed_loss(model: CharRNN, ids: np.ndarray, state=None) -> tuple[float, object]:

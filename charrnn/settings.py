@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 from .errors import SettingsError
 
 
+NOTHING = "nothing"  # the start of a training from random weights
 BUDGETS = ("minutes", "epochs", "steps")
 
 
@@ -198,6 +199,11 @@ class TrainingSettings(Checked):
         "so that the result is the same each time.",
         low=1,
         high=256,
+    )
+    start: str | None = setting(
+        NOTHING,
+        "Start from",
+        f"The name of a bundled model whose knowledge of letters and words to go on from, or {NOTHING}.",
     )
     seed: int = setting(1, "Training seed", "The same seed gives the same training.", low=0, high=2**31 - 1)
 

@@ -18,12 +18,14 @@ import torch
 from torch.nn import functional as F
 
 from .batches import batches
+from .checkpoint import Checkpoint
 from .engine import Engine
 from .errors import SettingsError, TrainingError
 from .evaluation import uniform_loss, unigram_loss, windowed_loss
 from .events import Event, Failed, Finished, Sample, Started, Step, Validation
 from .model import CharRNN, State, detach
 from .optimizer import make_optimizers, set_rate
+from .pretrained import transplant
 from .sampling import generate, opening
 from .settings import SamplingSettings, Settings, TrainingSettings
 from .threads import Threads
@@ -56,11 +58,13 @@ class Training:
         validation_ids: np.ndarray,
         *,
         snapshot: Snapshot | None = None,
+        start: Checkpoint | None = None,
         device: str | None = None,
         elapsed: float = 0.0,
         reason: str = "",
     ):
-        """`settings` with every size given (see sizing.fit). `elapsed` seconds of the budget are already used up.
+        """`settings` with every size given (see sizing.fit). `elapsed` seconds of the budget are already used up. The
+        weights are random, or those of the model to `start` from, or the snapshot's.
 
         Raises SettingsError when a size is open, CorpusError when the text does not hold one sequence, TrainingError when
         the snapshot is of another training.
@@ -82,6 +86,9 @@ class Training:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.training.seed)
             self.model = CharRNN(settings.model, len(vocabulary)).to(self.device)
+            if start is not None:
+                weights = transplant(start, vocabulary, self.weights())
+                self.model.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
             self._random = torch.get_rng_state()
         self.optimizers = make_optimizers(self.model, settings.training)
         if snapshot:

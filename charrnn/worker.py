@@ -15,6 +15,7 @@ from pathlib import Path
 from .corpus import read_ids, split
 from .errors import CharRNNError, RunError
 from .events import Event, Failed, Finished, Sample, Saved, Step, Validation
+from .pretrained import starting_model
 from .runs import Run
 from .sizing import fit
 from .training import Snapshot, Training
@@ -58,6 +59,7 @@ def _prepare(run: Run, elapsed: float) -> Training:
     """The training of a run, as new or as it was last saved."""
     settings, vocabulary, origin = run.config()
     ids = read_ids(run.corpus_path, vocabulary, origin.get("characters"))
+    settings, start = starting_model(settings)
     settings, reason = fit(settings, len(ids), len(vocabulary))
     parts = split(len(ids), settings.corpus.validation_share, settings.training.seq_length)
     last = run.load_last()
@@ -69,6 +71,7 @@ def _prepare(run: Run, elapsed: float) -> Training:
         ids[parts[0]],
         ids[parts[1]],
         snapshot=None if last is None else Snapshot(*last),
+        start=start,
         elapsed=elapsed,
         reason=reason,
     )
