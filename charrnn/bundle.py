@@ -14,11 +14,11 @@ from .runs import Run
 from .settings import Settings
 from .worker import train
 
-SHORT = {"steps": 850, "hidden_size": 256, "embedding_size": 64, "dropout": 0.5, "batch_size": 8, "seq_length": 64}
+SHORT = {"start": "songbook", "steps": 420, "dropout": 0.5, "batch_size": 8, "seq_length": 64}
 LONG = {"steps": 2900, "hidden_size": 384, "embedding_size": 64, "dropout": 0.5, "batch_size": 8, "seq_length": 128}
 
 # Name -> the text, the preset and what differs from it. Budgets are in steps and sizes are given, so that every machine
-# makes the same model; they are what sizing.py would choose, some ten passes through the text.
+# makes the same model: some ten passes through the songbook, and six through the short texts, which start from its model.
 MODELS = {
     "songbook": ("lyrics", "best", LONG),
     "songbook-classic": ("lyrics", "classic", {"steps": 9000}),

@@ -7,8 +7,14 @@ import numpy as np
 from .checkpoint import Checkpoint, load
 from .corpus import bundled_folder
 from .errors import SettingsError
+from .insight import read_text, surprise
 from .settings import NOTHING, Settings
 from .vocabulary import Vocabulary
+
+SONGBOOK = "songbook"
+SHORT = 200_000  # characters; longer texts teach a model their language themselves
+PASSES = 6.0  # through a text that is started from a trained model; it is learned by heart sooner than from nothing
+LOOKED_AT = 2_000  # characters that show whether a model is familiar with a text
 
 
 def bundled_checkpoints() -> Path:
@@ -16,29 +22,46 @@ def bundled_checkpoints() -> Path:
     return bundled_folder().parent / "checkpoints"
 
 
-def starting_model(settings: Settings) -> tuple[Settings, Checkpoint | None]:
-    """The model that `settings.training.start` names, or None, and the settings with its sizes.
+def starting_model(settings: Settings, vocabulary: Vocabulary, ids: np.ndarray) -> tuple[Settings, Checkpoint | None]:
+    """The model to start from, or None, and the settings with its name and its sizes.
 
-    Raises SettingsError when there is no such model, or a size is given that it does not have.
+    When the choice is left open, a text of (L,) `ids` that is short starts from the songbook, if the songbook's model already
+    predicts it better than its letter counts do, and no size was given that this model does not have.
+    Raises SettingsError when a model is named that is not there, or that a given size does not fit.
     """
     name = settings.training.start
-    if name in (None, NOTHING):
-        return settings, None
-    folder = bundled_checkpoints() / name
-    if Path(name).name != name or not folder.is_dir():
+    if name == NOTHING or (name is None and len(ids) >= SHORT):
+        return settings.changed(start=NOTHING), None
+    folder = bundled_checkpoints() / (name or SONGBOOK)
+    if folder.parent != bundled_checkpoints() or not folder.is_dir():
+        if name is None:
+            return settings.changed(start=NOTHING), None
         raise SettingsError(
             "Starting from a trained model", f"none called {name!r} comes with charrnn", f"Use {NOTHING!r} or a bundled model"
         )
     model = load(folder)
-    sizes = {k: getattr(model.settings.model, k) for k in ("cell", "hidden_size", "embedding_size", "num_layers")}
-    for key, value in sizes.items():
-        if getattr(settings.model, key) not in (None, value):
-            raise SettingsError(
-                f"Starting from {name}",
-                f"{key} is {getattr(settings.model, key)}, but the model's is {value}",
-                f"Leave the sizes open, or start from {NOTHING}",
-            )
-    return settings.changed(**sizes), model
+    sizes = {key: getattr(model.settings.model, key) for key in ("cell", "hidden_size", "embedding_size", "num_layers")}
+    other = [key for key, value in sizes.items() if getattr(settings.model, key) not in (None, value)]
+    if name is None and (other or not familiar(model, vocabulary, ids)):
+        return settings.changed(start=NOTHING), None
+    if other:
+        raise SettingsError(
+            f"Starting from {name}",
+            "; ".join(f"{key} is {getattr(settings.model, key)}, but the model's is {sizes[key]}" for key in other),
+            f"Leave the sizes open, or start from {NOTHING}",
+        )
+    return settings.changed(start=folder.name, passes=settings.training.passes or PASSES, **sizes), model
+
+
+def familiar(model: Checkpoint, vocabulary: Vocabulary, ids: np.ndarray) -> bool:
+    """Whether the model predicts the beginning of a text better than the text's own character counts do."""
+    text = vocabulary.decode(ids[:LOOKED_AT])
+    known = model.vocabulary.encode(model.vocabulary.adapt(text).text)
+    if len(known) < max(2, 0.9 * len(text)):
+        return False
+    counts = np.bincount(known)
+    shares = counts[counts > 0] / len(known)
+    return surprise(read_text(model.engine, known)).mean() < -(shares * np.log2(shares)).sum()
 
 
 def transplant(model: Checkpoint, vocabulary: Vocabulary, fresh: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -201,9 +201,9 @@ class TrainingSettings(Checked):
         high=256,
     )
     start: str | None = setting(
-        NOTHING,
+        None,
         "Start from",
-        f"The name of a bundled model whose knowledge of letters and words to go on from, or {NOTHING}.",
+        f"A bundled model to go on from, by name, or {NOTHING}. Left open, short texts that resemble the songbook start from it.",
     )
     seed: int = setting(1, "Training seed", "The same seed gives the same training.", low=0, high=2**31 - 1)
 
@@ -332,6 +332,7 @@ PRESETS = {
             "schedule": "constant",
             "clip_norm": 0.0,
             "early_stop": False,
+            "start": NOTHING,
             "sample_temperature": 0.0,
             "epochs": 50.0,
         },

@@ -59,7 +59,7 @@ def _prepare(run: Run, elapsed: float) -> Training:
     """The training of a run, as new or as it was last saved."""
     settings, vocabulary, origin = run.config()
     ids = read_ids(run.corpus_path, vocabulary, origin.get("characters"))
-    settings, start = starting_model(settings)
+    settings, start = starting_model(settings, vocabulary, ids)
     settings, reason = fit(settings, len(ids), len(vocabulary))
     parts = split(len(ids), settings.corpus.validation_share, settings.training.seq_length)
     last = run.load_last()
@@ -73,7 +73,7 @@ def _prepare(run: Run, elapsed: float) -> Training:
         snapshot=None if last is None else Snapshot(*last),
         start=start,
         elapsed=elapsed,
-        reason=reason,
+        reason=f"{reason} It goes on from the bundled {settings.training.start} model." if start else reason,
     )
 
 

@@ -20,8 +20,9 @@ settings events files recurrence
 vocabulary
 corpus engine
 batches sampling model optimizer sizing threads checkpoint verdict
-evaluation runs card pretrained memory neurons copied
+evaluation runs card memory neurons copied
 insight
+pretrained
 training jobs export
 worker
 bundle
