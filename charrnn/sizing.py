@@ -14,6 +14,7 @@ HIDDEN_SIZES = (64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
 CHARACTERS_A_PARAMETER = 4.0  # a network pays off when training can show it so many characters for each parameter
 PASSES = 10.0  # through the same text; after more, the loss on unseen text gets worse however strong the dropout
 EFFICIENCY = 0.6  # of one thread's matrix-product rate is what training makes of a machine that others use as well
+LARGEST = ((100_000, 256), (600_000, 384), (2_000_000, 512))  # (c, H): with fewer than c characters, more than H units only memorise
 GATES = {"lstm": 4, "gru": 3, "rnn": 1, "handwritten": 1}
 
 
@@ -42,7 +43,7 @@ def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float 
 
     hidden = model.hidden_size
     if hidden is None:
-        most = 256 if characters < 100_000 else 384 if characters < 500_000 else HIDDEN_SIZES[-1]
+        most = next((units for limit, units in LARGEST if characters < limit), HIDDEN_SIZES[-1])
         hidden = max((h for h in HIDDEN_SIZES if h <= most and pays_off(h)), default=HIDDEN_SIZES[0])
     expected = seen(hidden) / characters
     chosen = dict(
