@@ -24,7 +24,7 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 FORMAT = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A model from disk. `origin` says what it was trained on (name, sizes, fingerprint)."""
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from .errors import CharRNNError, RunError
-from .runs import RESUMABLE, Run, list_runs
+from .runs import ACTIVE, RESUMABLE, Run, list_runs
 
 POLL_SECONDS = 0.2
 STOP_SECONDS = 20.0  # after this a process that was asked to stop is killed
@@ -86,11 +86,11 @@ class Jobs:
     def delete(self, run: Run) -> None:
         """Remove a run that is not running, waiting or not. Raises RunError while it trains."""
         with self._lock:
-            if run.name in self._running:
+            if run.name in self._running and run.status.state in ACTIVE:
                 raise RunError(f"Deleting {run.name}", "it is training now", "Stop it first")
             if run.name in self._queue:
                 self._queue.remove(run.name)
-            run.delete()
+        run.delete()  # waits for a process that has said that it is over, but has not ended yet
 
     def before(self, run: Run) -> list[Run] | None:
         """The runs that train or wait before this one; None when it does not wait."""

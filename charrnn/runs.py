@@ -311,7 +311,7 @@ class Run:
 
     def delete(self) -> None:
         """Remove the folder and all in it. Raises RunError while a process trains there, or when it cannot be removed."""
-        with self.lock():
+        with self.lock(timeout=10.0):
             pass
         try:
             shutil.rmtree(self.folder)

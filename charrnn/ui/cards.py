@@ -79,19 +79,20 @@ def text_card(text: str, prime: str = "", caption: str = "", busy: bool = False)
     return f'<div class="card written" aria-busy="{"true" if busy else "false"}">{head}{_text(prime, text)}</div>'
 
 
-def sweep_card(texts: dict[float, str], prime: str, shown: float, caption: str = "") -> str:
+def sweep_card(texts: dict[float, str], prime: str, shown: float, cut: int | None = None, longer: str = "") -> str:
     """One text for every stop of the temperature slider; page.js shows the one that the slider is at.
 
-    In each, what differs from the next lower temperature is marked, from the first changed character on.
+    In each, what differs from the next lower temperature is marked, from the first changed character on; those of `cut`
+    characters say that there is more.
     """
     parts, lower = [], None
     for stop, text in sorted(texts.items()):
         same = len(text) if lower is None else common_prefix(lower, text)
         hidden = "" if stop == shown else " hidden"
-        parts.append(_text(prime, text, same, f' data-stop="{stop:g}"{hidden}', f"temperature {stop:g}"))
+        more = f' data-longer="{escape(longer)}"' if len(text) == cut else ""
+        parts.append(_text(prime, text, same, f' data-stop="{stop:g}"{hidden}{more}', f"temperature {stop:g}"))
         lower = text
-    head = f'<div class="caption">{escape(caption)}</div>' if caption else ""
-    return f'<div class="card written" data-sweep>{head}{"".join(parts)}</div>'
+    return f'<div class="card written" data-sweep>{"".join(parts)}</div>'
 
 
 def common_prefix(a: str, b: str) -> int:

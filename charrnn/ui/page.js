@@ -12,6 +12,12 @@
     }
   }
 
+  let waiting;
+  function sweepAgain() { // once the page has taken note of what was typed, and the typist pauses
+    clearTimeout(waiting);
+    waiting = setTimeout(() => document.querySelector("#sweep-again button, button#sweep-again")?.click(), 150);
+  }
+
   function current() {
     const input = document.querySelector("#temperature input[type=range]");
     return input ? parseFloat(input.value) : null;
@@ -20,6 +26,7 @@
   document.addEventListener("input", (event) => {
     const target = event.target;
     if (target.closest?.("#temperature")) turn(parseFloat(target.value));
+    if (target.closest?.("#prime, #stop")) sweepAgain();
     if (target.matches?.("input.learning")) {
       for (const sample of all("[data-sample]", target.closest(".written"))) sample.hidden = sample.dataset.sample !== target.value;
     }
@@ -31,6 +38,10 @@
       node.nodeType === 1 && (node.matches("[data-sweep]") || node.querySelector("[data-sweep]"))));
     if (fresh && current() !== null) turn(current());
   }).observe(document.documentElement, { childList: true, subtree: true });
+
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) document.querySelector("#look-again button, button#look-again")?.click();
+  });
 
   function said(button, text) {
     const before = button.textContent;
@@ -57,11 +68,21 @@
       const text = all("#written .text").find((part) => !part.hidden);
       copy(text ? text.innerText : "", document.querySelector("#copy"));
     },
-    copyLink(model, prime, temperature, length, seed) {
+    // Model and seed always, anything else where it is not what the page starts with; nothing secret.
+    copyLink(defaults, values) {
       const link = new URL(location.pathname, location.origin);
-      for (const [name, value] of Object.entries({ model, prime, temperature, length, seed })) link.searchParams.set(name, value ?? "");
+      Object.keys(defaults).forEach((name, i) => {
+        if (["model", "seed"].includes(name) || values[i] !== defaults[name]) link.searchParams.set(name, values[i] ?? "");
+      });
       copy(link.href, document.querySelector("#link"));
     },
-    view(name) { document.body.dataset.view = name; },
+    sweepAgain,
+    // One of several components is shown.
+    only(names, name) { return names.map((one) => ({ __type__: "update", visible: one === name })); },
+    view(name) {
+      document.body.dataset.view = name;
+      const both = { __type__: "update", visible: name === "Two models" };
+      return [both, both];
+    },
   };
 })();

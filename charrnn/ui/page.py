@@ -19,36 +19,58 @@ HEADER = """<header class="masthead"><h1>charrnn</h1>
 <p>Teach a small network to write like your text, one character at a time.</p></header>"""
 
 
+class Page(gr.Blocks):
+    """Blocks that answer a request of the wrong form in one sentence, where gradio would print a traceback as well."""
+
+    async def preprocess_data(self, block_fn, inputs, *args, **kwargs):
+        try:
+            return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+        except gr.Error as error:
+            raise gr.Error(error.message, print_exception=False) from None
+        except Exception:
+            message = f"Reading the request: what was sent is not what “{block_fn.name}” takes. Look at /gradio_api/info."
+            raise gr.Error(message, print_exception=False) from None
+
+
 def build_app(host: HostSettings, jobs: Jobs) -> gr.Blocks:
     """The page over the runs of `jobs`; nothing trains in its process."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400), fill_width=False) as app:
+    with Page(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400), fill_width=False) as app:
         # Storage of the browser, not a secret from its owner: whoever holds the token owns the runs made with it.
         token = gr.BrowserState(None, storage_key="charrnn-owner", secret="charrnn")
         gr.HTML(HEADER)
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab("Train", id="train"):
+            with gr.Tab("Train", id="train") as train_tab:
                 train = TrainTab(jobs, host, token)
             with gr.Tab("Generate", id="generate", render_children=True) as generate_tab:
                 generate = GenerateTab(host, token)
             with gr.Tab("Look inside", id="inside") as inside_tab:
                 InsideTab(host, token, generate).fill_when_opened(inside_tab)
         private = {"api_visibility": "private", "show_progress": "hidden"}
-        wanted = gr.State("")
-        written = (generate._sweep, generate.inputs, generate.outputs)
-        gr.Timer(1.0).tick(train.tick, [token, train.runs, train.seen], train.view, queue=False, **private)
+        look = (train.tick, [token, train.runs, train.seen], train.view)
+        train.timer.tick(*look, queue=False, **private)
+        # Whoever comes back to the page, from another tab of it or of the browser, sees what happened meanwhile.
+        gr.on([train_tab.select, train.look.click], *look, **private)
         loaded = app.load(_welcome, token, token, **private)
-        loaded.then(train.tick, [token, train.runs, train.seen], train.view, **private)
-        asked = [wanted, generate.prime, generate.temperature, generate.settings["length"], generate.settings["seed"]]
-        linked = loaded.then(generate.from_link, None, asked, **private)
-        linked.then(generate.refresh, [token, generate.model, wanted], generate.model, **private).then(*written, **private)
-        generate_tab.select(generate.refresh, [token, generate.model], generate.model, **private)
+        loaded.then(*look, **private)
+        loaded.then(
+            generate.opened,
+            [generate.turn, token, *generate.linked.values(), generate.second],
+            [generate.model, generate.second, *list(generate.linked.values())[1:], *generate.outputs],
+            **private,
+        )
+        generate_tab.select(
+            lambda token, *current: [generate.refresh(token, name) for name in current],
+            [token, generate.model, generate.second],
+            [generate.model, generate.second],
+            **private,
+        )
         opened = train.open.click(
             lambda token, current, run: (generate.refresh(token, current, run), gr.Tabs(selected="generate")),
             [token, generate.model, train.runs],
             [generate.model, tabs],
             **private,
         )
-        opened.then(*written, **private)
+        opened.then(generate._sweep, generate.inputs, generate.outputs, **private)
     return app
 
 
@@ -85,7 +107,7 @@ def launch(arguments: list[str] | None = None, **options) -> tuple[gr.Blocks, Jo
         head="".join(f"<script>{path.read_text(encoding='utf-8')}</script>" for path in scripts()),
         footer_links=[],
         run_history=False,
-        max_file_size=int(host.max_megabytes * 1e6),
+        max_file_size=int(2 * host.max_megabytes * 1e6),  # the Train tab says more kindly what is too large
         show_error=True,
         ssr_mode=False,
         **options,

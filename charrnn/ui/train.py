@@ -9,7 +9,7 @@ from ..corpus import Corpus, bundled_names
 from ..errors import CharRNNError, CorpusError, SettingsError
 from ..events import Event, Failed, Sample, Started, Step, Validation
 from ..jobs import Jobs
-from ..runs import ACTIVE, RESUMABLE, Run, find, list_runs, new_name
+from ..runs import ACTIVE, RESUMABLE, Run, Status, find, list_runs, new_name
 from ..settings import PRESETS, CorpusSettings, HostSettings
 from ..verdict import remaining, verdict
 from . import cards
@@ -18,7 +18,7 @@ from .logs import Logs
 from .plots import COLOURS, loss_frame
 from .widgets import chosen_settings, preset_choices, preset_values, training_components
 
-UPLOAD, PASTE, BUNDLED = "Upload", "Paste", "Example"
+SOURCES = UPLOAD, PASTE, BUNDLED = "Upload", "Paste", "Example"
 FIRST_PRESET = "quick"
 PLACEHOLDER = "Song lyrics, a diary, source code: any plain text. 50,000 characters or more work best."
 
@@ -34,11 +34,11 @@ class TrainTab:
                 self._build_setup()
             with gr.Column(scale=8, min_width=320, elem_classes="watch"):
                 self._build_watch()
-        self.seen = gr.State(None)
+        self.seen = gr.State(())  # what the page shows; it opens with the view of a visitor without runs
         self._connect()
 
     def _build_setup(self) -> None:
-        self.source = gr.Radio([UPLOAD, PASTE, BUNDLED], value=UPLOAD, label="Your text", elem_id="source")
+        self.source = gr.Radio(list(SOURCES), value=UPLOAD, label="Your text", elem_id="source")
         self.files = gr.File(
             label="Plain-text files", file_count="multiple", height=132, elem_id="files", file_types=None
         )
@@ -79,9 +79,11 @@ class TrainTab:
             elem_id="chart",
             buttons=[],
         )
-        self.sample = gr.HTML(elem_id="sample")
+        self.sample = gr.HTML(showpiece(), elem_id="sample")
         self.verdict = gr.HTML(elem_id="verdict")
         self.runs = gr.Radio([], label="My runs", visible=False, elem_id="runs")
+        self.look = gr.Button("Look again", visible="hidden", elem_id="look-again")  # page.js presses it
+        self.timer = gr.Timer(1.0, active=False)  # on while a run is under way
 
     @property
     def view(self) -> list:
@@ -96,16 +98,18 @@ class TrainTab:
             self.open,
             self.delete,
             self.runs,
+            self.timer,
             self.seen,
         ]
 
     def _connect(self) -> None:
         corpus_settings = [self.settings[f.name] for f in fields(CorpusSettings)]
         text = [self.source, self.files, self.pasted, self.bundled]
-        private = {"api_visibility": "private"}
-        self.source.change(self._show_source, self.source, text[1:], show_progress="hidden", **private)
+        # Values come as they were sent, so that wrong ones get our own sentence (see `CharRNNError`) from here too.
+        private = {"api_visibility": "private", "preprocess": False}
+        self.source.change(None, self.source, text[1:], js=f"source => charrnn.only({list(SOURCES)}, source)")
         gr.on(
-            [self.source.change, self.files.change, self.pasted.input, self.bundled.input]
+            [self.source.change, self.files.change, self.pasted.change, self.bundled.input]
             + [component.input for component in corpus_settings],
             self._report,
             text + corpus_settings,
@@ -121,6 +125,8 @@ class TrainTab:
             self._train,
             [self.token, *text, self.preset, *self.settings.values()],
             [self.problem, *self.view],
+            show_progress="hidden",
+            preprocess=False,
             api_name="train",
         )
         watched = [self.token, self.runs]
@@ -136,24 +142,23 @@ class TrainTab:
                 [self.run_problem, *self.view],
                 js=CONFIRM if name == "delete" else None,
                 show_progress="hidden",
+                preprocess=False,
                 api_name=name,
             )
 
     # The text
 
-    def _show_source(self, source: str):
-        return tuple(gr.update(visible=source == name) for name in (UPLOAD, PASTE, BUNDLED))
-
     def _corpus(self, source, files, pasted, bundled, settings: CorpusSettings) -> Corpus:
         """The text the visitor chose. Raises CorpusError."""
         limit = self.host.max_megabytes * 1e6
         if source == UPLOAD:
-            paths = [Path(path) for path in files or []]
+            paths = [Path(file["path"]) for file in files or []]
             if not paths:
                 raise CorpusError("Reading your text", "no file was chosen yet", "Choose a plain-text file first")
             size = sum(path.stat().st_size for path in paths)
         elif source == PASTE:
-            size = len((pasted or "").encode("utf-8", "replace"))
+            pasted = str(pasted or "")
+            size = len(pasted.encode("utf-8", "replace"))
             if not size:
                 raise CorpusError("Reading your text", "nothing was pasted yet", "Paste some text first")
         else:
@@ -185,7 +190,7 @@ class TrainTab:
         try:
             if not token:
                 raise SettingsError("Starting the training", "your browser keeps no storage", "Reload the page")
-            settings = chosen_settings(preset, dict(zip(self.settings, values)))
+            settings = chosen_settings(str(preset), dict(zip(self.settings, values)))
             if (settings.training.minutes or 0) > self.host.max_minutes:
                 raise SettingsError(
                     "Starting the training",
@@ -221,69 +226,70 @@ class TrainTab:
 
         return handle
 
-    def my_runs(self, token: str | None) -> list[Run]:
-        """The visitor's own runs, newest first."""
-        return [
-            run
-            for run in list_runs(self.host.runs)
-            if token and not run.bundled and run.status.owner and run.readable_by(token)
-        ]
+    def my_runs(self, token: str | None) -> list[tuple[Run, Status]]:
+        """The visitor's own runs, newest first, each with its status as of now."""
+        runs = [run for run in list_runs(self.host.runs) if not run.bundled] if token else []
+        return [(run, run.status) for run in runs if run.status.owner and run.readable_by(token)]
 
     def _watch(self, token, name, seen=None):
         """Everything there is to see of a run, or gr.skip() for all of it when nothing changed since `seen`."""
         runs = self.my_runs(token)
-        run = next((run for run in runs if run.name == name), runs[0] if runs else None)
-        events = self.logs.read(run) if run else []
-        before = self.jobs.before(run) if run else None
+        if not runs:
+            return self._nothing(seen)
+        run, status = next((pair for pair in runs if pair[0].name == name), runs[0])
+        events = self.logs.read(run)
+        before = self.jobs.before(run)
         samples = [event for event in events if isinstance(event, Sample)]
-        states = [(run.name, run.status.state) for run in runs]
-        now = (run and run.name, len(samples), len(events), before and len(before), states)
+        lines = [(self._line(*pair), pair[0].name) for pair in runs]
+        now = (run.name, len(samples), len(events), before and len(before), lines)
         if now == seen:
             return [gr.skip() for _ in self.view]
-        if run is None:
-            return [
-                "",
-                gr.update(visible=False),
-                showpiece(),
-                "",
-                *(gr.update(visible=False) for _ in range(4)),
-                gr.update(choices=[], value=None, visible=False),
-                now,
-            ]
-        status = run.status
-        settings, _, origin = run.config()
-        judged = verdict(events, origin["training"]) if status.state not in ACTIVE else None
+        over = status.state not in ACTIVE
+        try:
+            progress = self._progress(run, status, events, before)
+            judged = verdict(events, run.config()[2]["training"]) if over else None
+            readable = True
+        except CharRNNError as error:  # its config.json is damaged, or of another version
+            progress, judged, readable = cards.alert(str(error)), None, False
         return [
-            self._progress(run, events, before),
+            progress,
             gr.update(value=loss_frame(events), visible=bool(len(events) > 1)),
             self._samples(samples, seen, run),
             cards.verdict_card(judged) if judged else "",
-            gr.update(visible=status.state in ACTIVE, interactive=not run.stop_requested),
-            gr.update(visible=status.state in RESUMABLE),
-            gr.update(visible=run.has_model),
-            gr.update(visible=status.state not in ACTIVE),
-            gr.update(choices=[(self._line(run), run.name) for run in runs], value=run.name, visible=True),
+            gr.update(visible=not over, interactive=not run.stop_requested),
+            gr.update(visible=readable and status.state in RESUMABLE),
+            gr.update(visible=readable and run.has_model),
+            gr.update(visible=over),
+            gr.skip() if seen and seen[4] == lines else gr.update(choices=lines, value=run.name, visible=True),
+            gr.Timer(active=any(other.state in ACTIVE for _, other in runs)),
             now,
         ]
 
+    def _nothing(self, seen):
+        """The view of a visitor without runs; left as it is when it was that already."""
+        if seen == ():
+            return [gr.skip() for _ in self.view]
+        hidden = [gr.update(visible=False) for _ in range(4)]
+        no_runs = gr.update(choices=[], value=None, visible=False)
+        return ["", gr.update(visible=False), showpiece(), "", *hidden, no_runs, gr.Timer(active=False), ()]
+
     def _samples(self, samples: list[Sample], seen, run: Run):
         """All samples under a slider; left alone while there is no new one, so that a visitor can look at an older."""
-        if seen is not None and seen[:2] == (run.name, len(samples)):
+        if seen and seen[:2] == (run.name, len(samples)):
             return gr.skip()
         return cards.learning_card(samples) if samples else cards.notice("The first sample appears in a moment.")
 
     def tick(self, token, name, seen):
-        """Called every second by the page's timer."""
+        """Called every second while a run is under way, and whenever the visitor comes back to the page."""
         return self._watch(token, name, seen)
 
-    def _line(self, run: Run) -> str:
-        """A run in the list: what, when (by its name), state, and the best loss."""
+    def _line(self, run: Run, status: Status) -> str:
+        """A run in the list: what, state, and the best loss."""
         validations = [event.loss for event in self.logs.read(run) if isinstance(event, Validation)]
         best = f", {min(validations):.2f} nats" if validations else ""
-        return f"{run.name.rsplit('-', 1)[0]}: {run.status.state}{best}"
+        return f"{run.name.rsplit('-', 1)[0]}: {status.state}{best}"
 
-    def _progress(self, run: Run, events: list[Event], before: list[Run] | None) -> str:
-        status = run.status
+    def _progress(self, run: Run, status: Status, events: list[Event], before: list[Run] | None) -> str:
         settings, _, origin = run.config()
         step = next((event for event in reversed(events) if isinstance(event, Step)), None)
         started = next((event for event in events if isinstance(event, Started)), None)
@@ -316,7 +322,10 @@ class TrainTab:
         """How long a queued run waits, from what is left of the runs before it; empty when nobody can tell."""
         total = 0.0
         for other in before:
-            left = remaining(self.logs.read(other), other.config()[0].training.minutes)
+            try:
+                left = remaining(self.logs.read(other), other.config()[0].training.minutes)
+            except CharRNNError:
+                left = None
             if left is None:
                 return ""
             total += left

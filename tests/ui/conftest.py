@@ -70,12 +70,16 @@ def server(tmp_path_factory):
     assert "Traceback" not in server.log.read_text()
 
 
+def browser_path() -> str | None:
+    """The Chromium on PATH; None stands for Playwright's own."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
 @pytest.fixture(scope="session")
 def browser():
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
         except Error as error:
             if os.environ.get("CI"):
                 raise
