@@ -20,7 +20,9 @@ from charrnn.runs import Run
 from charrnn.settings import GROUPS, SamplingSettings
 
 ROOT = Path(__file__).parent.parent
-SMALL = "--hidden-size 12 --embedding-size 6 --dropout 0.2 --seq-length 8 --batch-size 4 --learning-rate 0.01".split()
+SMALL = (
+    "--hidden-size 12 --embedding-size 6 --dropout 0.2 --seq-length 8 --batch-size 4 --learning-rate 0.01 --passes 100000"
+).split()
 
 
 @pytest.fixture(scope="module")

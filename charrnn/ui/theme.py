@@ -65,7 +65,6 @@ def theme() -> gr.themes.Base:
         input_border_width="1px",
         input_border_color="#8d8378",
         input_border_color_dark="#7d746a",
-        neutral_200="#ddd5ca",
         button_primary_background_fill="#0f6f68",
         button_primary_background_fill_hover="#0b5a55",
         button_primary_background_fill_dark="#0f766e",
