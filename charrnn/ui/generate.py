@@ -11,6 +11,7 @@ import gradio as gr
 
 from ..checkpoint import Checkpoint, load
 from ..errors import CharRNNError, CheckpointError
+from ..pretrained import SONGBOOK, bundled_checkpoints
 from ..runs import Run, find, list_runs
 from ..sampling import generate, sweep
 from ..settings import HostSettings, SamplingSettings
@@ -278,8 +279,8 @@ def _prime_of(file: dict | None):
 
 
 def bundled_models() -> list[Run]:
-    """The models that come with charrnn."""
-    return [run for run in list_runs(Path(__file__).parents[2] / "checkpoints") if run.bundled]
+    """The models that come with charrnn, the songbook's first."""
+    return sorted((run for run in list_runs(bundled_checkpoints()) if run.bundled), key=lambda run: run.name != SONGBOOK)
 
 
 @lru_cache(maxsize=64)

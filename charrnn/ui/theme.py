@@ -68,7 +68,7 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill="#0f6f68",
         button_primary_background_fill_hover="#0b5a55",
         button_primary_background_fill_dark="#0f766e",
-        button_primary_background_fill_hover_dark="#118a80",
+        button_primary_background_fill_hover_dark="#0c655e",
         button_primary_text_color="#ffffff",
         button_primary_text_color_dark="#ffffff",
         slider_color="#0f6f68",
