@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .figures import machine, table
 
-SUBJECTS = ("throughput", "sampling", "starting", "scale", "learning")
+SUBJECTS = ("throughput", "sampling", "starting", "pretrained")
 
 
 def main() -> None:
