@@ -77,6 +77,12 @@
       copy(link.href, document.querySelector("#link"));
     },
     sweepAgain,
+    // After Train on a phone, or below an open Advanced, the run is out of sight.
+    lookAtRun() {
+      if (document.querySelector("#train-problem .alert")) return;
+      const { top, bottom } = document.querySelector("#progress").getBoundingClientRect();
+      if (top < 0 || bottom > innerHeight) scrollBy(0, top - 8);
+    },
     // One of several components is shown.
     only(names, name) { return names.map((one) => ({ __type__: "update", visible: one === name })); },
     view(name) {

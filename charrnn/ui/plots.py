@@ -9,7 +9,7 @@ POINTS = 400  # of a series, at most
 TRAINING, VALIDATION, UNIGRAM, UNIFORM = "training", "validation", "letter counts", "blind guess"
 COLOURS = {  # told apart by colour-blind eyes, on light and dark ground (Okabe & Ito 2008, and two greys)
     TRAINING: "#E69F00",
-    VALIDATION: "#0072B2",
+    VALIDATION: "#2b8acb",
     UNIGRAM: "#8c8c8c",
     UNIFORM: "#b8b8b8",
 }

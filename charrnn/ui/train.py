@@ -71,6 +71,7 @@ class TrainTab:
             y="loss",
             color="series",
             color_map=COLOURS,
+            color_title=" ",
             x_title="seconds of training",
             y_title="loss (nats/char)",
             height=230,
@@ -128,7 +129,7 @@ class TrainTab:
             show_progress="hidden",
             preprocess=False,
             api_name="train",
-        )
+        ).then(None, js="() => charrnn.lookAtRun()")
         watched = [self.token, self.runs]
         self.runs.input(self._watch, watched, self.view, show_progress="hidden", **private)
         for button, action, name in (

@@ -68,6 +68,9 @@ def test_upload_train_refresh_open_slide(visitor):
     expect(visitor.locator("#progress")).to_contain_text("left", timeout=30 * SECOND)
     expect(visitor.locator("#chart")).to_be_visible(timeout=30 * SECOND)
     expect(visitor.locator("#sample")).to_contain_text("What it writes after", timeout=30 * SECOND)
+    for part in ("#progress .bar", "#progress .facts", "#stop-training", "#chart", "#sample .text:visible"):
+        box = visitor.locator(part).bounding_box()
+        assert 0 <= box["y"] and box["y"] + min(box["height"], 60) <= 800, f"{part} is out of sight: {box}"
     visitor.reload()
     expect(visitor.locator("#progress")).to_contain_text("recipes", timeout=20 * SECOND)
     expect(visitor.locator("#chart")).to_be_visible(timeout=20 * SECOND)
@@ -215,6 +218,57 @@ def test_sliding_needs_no_request_and_writes_what_the_command_line_writes(visito
             [*command, "--temperature", str(temperature)], cwd=ROOT, capture_output=True, text=True, check=True
         ).stdout
         assert printed.removesuffix("\n") == shown[temperature]
+
+
+def test_generate_writes_at_a_temperature_between_two_stops(visitor):
+    open_generate(visitor)
+    visitor.get_by_label("number input for Temperature").fill("0.75")
+    visitor.get_by_role("button", name="Generate", exact=True).click()
+    expect(visitor.locator("#written .text:visible")).to_have_attribute("data-stop", "0.75", timeout=20 * SECOND)
+
+
+def test_keep_writing_goes_on_from_the_end(visitor):
+    open_generate(visitor)
+    text = visitor.locator("#written .text:visible")
+    before = text.text_content()
+    visitor.get_by_role("button", name="Keep writing").click()
+    expect(visitor.get_by_label("Length", exact=True)).to_have_value("800")
+    expect(visitor.locator("#written .text[data-stop='0.7']")).to_have_text(re.compile(r"[\s\S]{700,}"), timeout=20 * SECOND)
+    assert text.text_content().startswith(before)
+
+
+def test_two_models_and_four_temperatures_stand_side_by_side(visitor):
+    open_generate(visitor)
+    visitor.get_by_label("Four temperatures").check()
+    expect(visitor.locator("#written .text:visible")).to_have_count(4, timeout=20 * SECOND)
+    visitor.get_by_label("Two models").check()
+    expect(visitor.get_by_label("Second model")).to_be_visible()
+    expect(visitor.locator("#written-other .text:visible")).to_have_count(1, timeout=20 * SECOND)
+    expect(visitor.locator("#written .text:visible")).to_have_count(1)
+
+
+def test_a_link_opens_the_same_text_and_no_private_model(visitor, browser, server):
+    open_generate(visitor)
+    visitor.get_by_label("Prime", exact=True).fill("On the ")
+    visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visitor.get_by_role("button", name="Roll again").click()
+    text = visitor.locator("#written .text:visible")
+    expect(text).to_have_text(re.compile("^On the "), timeout=20 * SECOND)
+    slider = visitor.get_by_label("range slider for Temperature")
+    slider.press("ArrowRight")
+    expect(text).to_have_attribute("data-stop", "0.8")
+    visitor.get_by_role("button", name="Copy link").click()
+    expect(visitor.locator("#link")).to_have_text("Copied")
+    link = visitor.evaluate("navigator.clipboard.readText()")
+    assert visitor.evaluate("localStorage.getItem('charrnn-owner')") not in link
+    with browser.new_context() as context:
+        other = context.new_page()
+        other.goto(link)
+        open_generate(other)
+        expect(other.locator("#written .text:visible")).to_have_text(text.text_content(), timeout=20 * SECOND)
+        other.goto(f"{server.url}?model=someones-20260101-000000-12345678&seed=3")
+        open_generate(other)
+        expect(other.locator("#generate-problem")).to_contain_text("belongs to someone else", timeout=20 * SECOND)
 
 
 def test_streaming_can_be_stopped(visitor):
