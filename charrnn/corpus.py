@@ -104,7 +104,7 @@ class Corpus:
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
             notes.append("Windows or old Mac line ends became plain ones.")
-        counts = count_characters(text)
+        original, counts = text, count_characters(text)
         if removed := sum(n for c, n in counts.items() if ord(c) in CONTROLS):
             text = text.translate(CONTROLS)
             notes.append(f"{removed:,} control characters were removed.")
@@ -115,10 +115,11 @@ class Corpus:
             text = text.lower()
             notes.append("The text was lower-cased.")
         if not unicodedata.is_normalized("NFC", text):
-            text = unicodedata.normalize("NFC", text)
+            text = compose(text)
             notes.append("Accents were joined with their letters (Unicode NFC).")
-        counts = count_characters(text)
-        if not text.strip():
+        if text is not original:
+            counts = count_characters(text)
+        if not text or text.isspace():
             raise CorpusError(f"Reading {name}", "there is no text in it", "Choose a file with some text")
         vocabulary = Vocabulary.of(counts, settings.min_count)
         if len(vocabulary) < len(counts):
@@ -128,7 +129,7 @@ class Corpus:
                 f"{rare:,} characters rarer than {settings.min_count} were folded: "
                 f"{len(adapted.mapped):,} replaced by a plain form, {len(adapted.dropped):,} left out."
             )
-            if not text.strip():
+            if not text or text.isspace():
                 raise CorpusError(
                     f"Reading {name}",
                     f"nothing is left of it without the characters that occur less than {settings.min_count} times",
@@ -215,7 +216,7 @@ def bundled_names() -> list[str]:
 
 def decode(name: str, raw: bytes) -> tuple[str, str]:
     """The text of a file's bytes and the encoding that was assumed. Raises CorpusError when it is empty or no text."""
-    if not raw.strip():
+    if not raw or raw.isspace():
         raise CorpusError(f"Reading {name}", "the file is empty", "Choose a file with some text")
     for mark, codec, encoding in BOMS:
         if raw.startswith(mark):
@@ -282,6 +283,18 @@ def _undecodable(name: str, encoding: str, error: UnicodeDecodeError) -> CorpusE
     )
 
 
+def compose(text: str) -> str:
+    """The text in Unicode NFC, made piece by piece, since in a large one most pieces are in it already. They end at line
+    breaks, which join with nothing."""
+    pieces, start = [], 0
+    while start < len(text):
+        end = text.find("\n", start + CHUNK // 16) + 1 or len(text)
+        piece = text[start:end]
+        pieces.append(piece if unicodedata.is_normalized("NFC", piece) else unicodedata.normalize("NFC", piece))
+        start = end
+    return "".join(pieces)
+
+
 def split(length: int, share: float, seq_length: int = 1) -> tuple[slice, slice]:
     """The training and the validation part of a text of `length` characters.
 
@@ -305,7 +318,8 @@ def repeats(text: str) -> tuple[str, int, float]:
     """The passage of PASSAGE characters that occurs most often, how often, and the share of passages seen before.
 
     Looks at the first SCANNED characters. Passages are compared by a 64-bit polynomial hash; overlapping occurrences of
-    a passage with itself (a line of dashes) do not count, and neither do passages of fewer than six distinct characters.
+    a passage with itself (a line of dashes) do not count, and neither do passages of fewer than six distinct characters or
+    more blanks than letters (the indentation of source code).
     """
     points = code_points(text[:SCANNED]).astype(np.uint64)
     count = len(points) - PASSAGE + 1
@@ -318,7 +332,7 @@ def repeats(text: str) -> tuple[str, int, float]:
     share = 1 - len(first) / count
     for i in np.argsort(times)[::-1][:200]:
         passage = text[first[i] : first[i] + PASSAGE]
-        if times[i] > 1 and len(set(passage)) >= 6:
+        if times[i] > 1 and len(set(passage)) >= 6 and len("".join(passage.split())) >= PASSAGE // 2:
             return passage, text[:SCANNED].count(passage), share
     return "", 0, share
 

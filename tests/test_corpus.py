@@ -4,16 +4,17 @@ import codecs
 import hashlib
 import io
 import struct
+import unicodedata
 import zipfile
 import zlib
 
 import numpy as np
 import pytest
 
-from charrnn.corpus import PASSAGE, Corpus, bundled_names, read_ids, repeats, split
+from charrnn.corpus import PASSAGE, Corpus, bundled_names, compose, read_ids, repeats, split
 from charrnn.errors import CorpusError
 from charrnn.settings import CorpusSettings
-from charrnn.vocabulary import Vocabulary
+from charrnn.vocabulary import CHUNK, Vocabulary
 
 ENGLISH = "The quick brown fox jumps over the lazy dog. Café, naïve, “quoted”.\n"
 GERMAN = "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich.\nFalsches Üben von Xylophonmusik quält.\n" * 8
@@ -89,6 +90,12 @@ def test_line_ends_become_line_feeds(ends):
 def test_accents_are_joined_with_their_letters():
     corpus = Corpus.from_text("cafe\u0301 \u1112\u1161\u11ab")
     assert corpus.text == "café 한" and any("NFC" in note for note in corpus.notes)
+
+
+def test_a_large_text_is_composed_as_a_small_one_is(written):
+    plain = written(CHUNK // 4)  # several pieces, which begin and end with characters that join with others, or lack line breaks
+    for text in (plain + "e\u0301\n\u0301e\n" + plain, (plain + "e\u0301").replace("\n", " "), "\u1112\u1161\u11ab\n" * (CHUNK // 8)):
+        assert compose(text) == unicodedata.normalize("NFC", text)
 
 
 def test_control_characters_are_removed_and_counted():
@@ -252,6 +259,7 @@ def test_repeats_against_counting(written):
     windows = [marked[i : i + PASSAGE] for i in range(len(marked) - PASSAGE + 1)]
     assert share == pytest.approx(1 - len(set(windows)) / len(windows))
     assert repeats("-" * 500)[:2] == ("", 0)
+    assert repeats(f"{'':20}else:\n{'':24}" + ("x" + text[:90] + f"{'':20}else:\n{'':24}") * 3)[0].strip() not in ("", "else:")
     assert repeats("short") == ("", 0, 0.0)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .figures import machine, table
 
-SUBJECTS = ("throughput", "sampling", "starting", "pretrained")
+SUBJECTS = ("throughput", "sampling", "starting", "scale", "learning", "pretrained")
 
 
 def main() -> None:
