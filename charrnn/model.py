@@ -5,6 +5,7 @@ Shapes: N sequences, T steps, D embedding, H hidden, V vocabulary, L layers.
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from .recurrence import GRU, RNN
 from .settings import ModelSettings
@@ -21,7 +22,7 @@ class CharRNN(nn.Module):
         self.settings = settings
         d, h, layers = settings.embedding_size, settings.hidden_size, settings.num_layers
         self.embedding = nn.Embedding(vocabulary_size, d)
-        self.dropout = Dropout(settings.dropout)
+        self.dropout, self.recurrent_dropout = Dropout(settings.dropout), Dropout(settings.recurrent_dropout or 0.0)
         if settings.cell == "handwritten":
             self.rnn = HandwrittenRNN(d, h)
         else:
@@ -50,8 +51,12 @@ class CharRNN(nn.Module):
                     nn.init.ones_(parameter.data[h : 2 * h])
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """(N, T) int64 ids, state -> (N, T, V) logits, state. No state means zeros."""
-        hidden, state = self.rnn(self.embedding(ids), state)
+        """(N, T) int64 ids, state -> (N, T, V) logits, state. No state means zeros.
+
+        In training, some recurrent weights are silenced, the same ones for all T steps (Merity et al. 2018).
+        """
+        thinned = {name: self.recurrent_dropout(w) for name, w in self.rnn.named_parameters() if name.startswith("weight_hh")}
+        hidden, state = functional_call(self.rnn, thinned, (self.embedding(ids), state))
         return self.decoder(self.dropout(hidden)), state
 
 

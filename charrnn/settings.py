@@ -126,10 +126,16 @@ class ModelSettings(Checked):
     dropout: float | None = setting(
         None, "Dropout", "Share of units silenced at random while training, against learning by heart.", low=0, high=0.9
     )
+    recurrent_dropout: float | None = setting(
+        None, "Recurrent dropout", "Share of the weights from one step to the next that are silenced likewise.", low=0, high=0.9
+    )
 
     def conflicts(self):
-        if self.cell == "handwritten" and self.num_layers > 1:
-            return ["Layers (num_layers) is more than 1, but the handwritten cell has one; use the rnn cell for more"]
+        if self.cell == "handwritten" and (self.num_layers > 1 or self.recurrent_dropout):
+            return [
+                "the handwritten cell has one layer (num_layers) and no recurrent dropout (recurrent_dropout); "
+                "use the rnn cell for more"
+            ]
         return []
 
 
@@ -323,6 +329,7 @@ PRESETS = {
             "embedding_size": 24,
             "hidden_size": 64,
             "dropout": 0.0,
+            "recurrent_dropout": 0.0,
             "seq_length": 100,
             "batch_size": 32,
             "batching": "windows",

@@ -4,6 +4,8 @@ The rules were chosen by validation loss on plays, song lyrics and source code o
 tests/benchmarks/NOTES.md.
 """
 
+import math
+import os
 import time
 
 import numpy as np
@@ -13,7 +15,8 @@ from .settings import Settings
 HIDDEN_SIZES = (64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
 CHARACTERS_A_PARAMETER = 4.0  # a network pays off when training can show it so many characters for each parameter
 PASSES = 10.0  # through the same text; after more, the loss on unseen text gets worse however strong the dropout
-EFFICIENCY = 0.6  # of one thread's matrix-product rate is what training makes of a machine that others use as well
+FULL_RATE = 2000  # updates up to which the highest learning rate learns most; in a longer training a lower one does
+EFFICIENCY = {1: 0.7, 2: 1.1}  # of one thread's matrix-product rate is what training makes of one core, and of two or more
 LARGEST = ((100_000, 256), (600_000, 384), (2_000_000, 512))  # (c, H): with fewer than c characters, more than H units only memorise
 GATES = {"lstm": 4, "gru": 3, "rnn": 1, "handwritten": 1}
 
@@ -24,16 +27,18 @@ def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float 
     `characters` of text there are to train on; `speed` is the machine's rate of matrix products in GFLOP/s on one thread,
     measured when it is not given.
     """
-    rate = EFFICIENCY * 1e9 * (speed or product_rate())
     model, training = settings.model, settings.training
+    cores = training.threads or os.cpu_count() or 1
+    rate = EFFICIENCY[min(cores, 2)] * 1e9 * (speed or product_rate())
     passes = training.passes or PASSES
     embedding = model.embedding_size or (64 if vocabulary_size <= 256 else 128)
+    seq_length = training.seq_length or 64
+    batch_size = training.batch_size or (8 if characters < 100_000 else 16)
 
     def seen(hidden: int) -> float:
         """How many characters, repeats included, a network of this size would be shown within the budget."""
         if training.minutes is None:
-            steps = training.steps * 1024 if training.steps else training.epochs * characters
-            return float(steps)
+            return float(training.steps * batch_size * seq_length if training.steps else training.epochs * characters)
         flops = 6 * _weights(settings, hidden, embedding, vocabulary_size)  # forward 2, backward 4 a weight and character
         return min(60 * training.minutes * rate / flops, passes * characters)
 
@@ -46,13 +51,17 @@ def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float 
         most = next((units for limit, units in LARGEST if characters < limit), HIDDEN_SIZES[-1])
         hidden = max((h for h in HIDDEN_SIZES if h <= most and pays_off(h)), default=HIDDEN_SIZES[0])
     expected = seen(hidden) / characters
+    updates = seen(hidden) / (batch_size * seq_length)
+    full_rate = 6e-3 if training.optimizer == "muon" or hidden <= 256 else 3e-3
+    dropout = round(min(0.5, 0.05 + 0.04 * expected), 2) if model.dropout is None else model.dropout
     chosen = dict(
         hidden_size=hidden,
         embedding_size=embedding,
-        dropout=round(min(0.5, 0.05 + 0.055 * expected), 2),
-        seq_length=64,
-        batch_size=8 if characters < 100_000 else 16,
-        learning_rate=6e-3 if training.optimizer == "muon" or hidden <= 256 else 3e-3,
+        dropout=dropout,
+        recurrent_dropout=0.0 if model.cell == "handwritten" else round(0.2 * dropout, 2),
+        seq_length=seq_length,
+        batch_size=batch_size,
+        learning_rate=round(full_rate * min(1, math.sqrt(FULL_RATE / updates)), 5),
         passes=passes,
     )
     flat = {name: value for group in settings.to_dict().values() for name, value in group.items()}
@@ -85,5 +94,5 @@ def _sentence(settings: Settings, characters: int, passes: float) -> str:
     end = " (then it would only learn by heart)" if training.minutes and passes >= 0.99 * training.passes else ""
     return (
         f"Chosen for {characters:,} characters{budget}: {layers} of {model.hidden_size} {model.cell} units, "
-        f"dropout {model.dropout:g}, about {passes:.1f} passes{end}."
+        f"dropout {model.dropout:g} ({model.recurrent_dropout:g} recurrent), about {passes:.1f} passes{end}."
     )

@@ -285,7 +285,7 @@ class Training:
 
 
 SNAPSHOT_META = ("step", "elapsed", "best_loss", "best_progress", "marks_done", "recent", "loss_sum", "loss_count")
-SIZES = ("hidden_size", "embedding_size", "dropout", "seq_length", "batch_size", "learning_rate")
+SIZES = ("hidden_size", "embedding_size", "dropout", "recurrent_dropout", "seq_length", "batch_size", "learning_rate")
 
 
 def _below(tensors: dict, prefix: str) -> dict:

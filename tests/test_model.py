@@ -9,10 +9,10 @@ from charrnn.settings import ModelSettings
 V = 11
 
 
-def network(cell: str, layers: int = 1, dropout: float = 0.0, hidden: int = 8) -> CharRNN:
+def network(cell: str, layers: int = 1, hidden: int = 8, **rates) -> CharRNN:
     torch.manual_seed(0)
-    settings = ModelSettings(cell=cell, hidden_size=hidden, embedding_size=5, num_layers=layers, dropout=dropout)
-    return CharRNN(settings, V)
+    rates = {"dropout": 0.0, "recurrent_dropout": 0.0} | rates
+    return CharRNN(ModelSettings(cell=cell, hidden_size=hidden, embedding_size=5, num_layers=layers, **rates), V)
 
 
 def tensors(state):
@@ -116,3 +116,19 @@ def test_dropout_acts_in_training_only(cell):
     assert not torch.equal(model(ids)[0], model(ids)[0])
     model.eval()
     assert torch.equal(model(ids)[0], model(ids)[0])
+
+
+def test_recurrent_dropout_silences_the_same_weights_through_the_whole_chunk(cell, layers):
+    if cell == "handwritten":
+        pytest.skip("the handwritten cell has no recurrent dropout")
+    model, ids = network(cell, layers, hidden=32, recurrent_dropout=0.25), torch.randint(V, (4, 12))
+    logits, _ = model(ids)
+    assert not torch.equal(model(ids)[0], logits)  # others the next time
+    logits.square().sum().backward()
+    for name, weight in model.rnn.named_parameters():
+        silenced = weight.grad == 0
+        assert silenced.float().mean().item() == pytest.approx(0.25 if "weight_hh" in name else 0, abs=0.06)
+        if "weight_hh" in name:
+            weight.data = (~silenced * weight / 0.75).detach()
+    model.eval()
+    torch.testing.assert_close(model(ids)[0], logits)

@@ -84,9 +84,10 @@ def test_the_budget_is_exactly_one():
             Settings.of("quick", **budgets)
 
 
-def test_the_handwritten_cell_has_one_layer():
-    with pytest.raises(SettingsError, match="handwritten"):
-        ModelSettings(cell="handwritten", num_layers=2)
+@pytest.mark.parametrize("change", [{"num_layers": 2}, {"recurrent_dropout": 0.1}])
+def test_the_handwritten_cell_is_a_simple_one(change):
+    with pytest.raises(SettingsError, match=f"handwritten.*{next(iter(change))}"):
+        ModelSettings(cell="handwritten", **change)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -146,7 +147,7 @@ def test_errors_have_three_parts_and_survive_pickling():
 @pytest.mark.parametrize("characters, vocabulary", [(500, 20), (40_000, 70), (1_100_000, 65), (20_000_000, 5000)])
 def test_every_open_size_gets_chosen(preset, characters, vocabulary):
     settings, reason = fit(Settings.of(preset), characters, vocabulary)
-    for name in ("hidden_size", "embedding_size", "dropout"):
+    for name in ("hidden_size", "embedding_size", "dropout", "recurrent_dropout"):
         assert getattr(settings.model, name) is not None
     for name in ("seq_length", "batch_size", "learning_rate"):
         assert getattr(settings.training, name) is not None

@@ -30,12 +30,20 @@ def test_every_open_size_is_chosen(cell, characters, vocabulary):
             assert not [name for name in (*SIZES, "passes") if given[name] is None]
             assert settings.model.hidden_size in HIDDEN_SIZES
             assert 0.05 <= settings.model.dropout <= 0.5
+            assert 0 <= settings.model.recurrent_dropout < settings.model.dropout
             assert f"{settings.model.hidden_size} {cell} units" in reason and f"{characters:,}" in reason
 
 
 def test_what_is_given_stays():
     given = dict(
-        hidden_size=77, embedding_size=11, dropout=0.0, seq_length=33, batch_size=5, learning_rate=0.123, passes=2.5
+        hidden_size=77,
+        embedding_size=11,
+        dropout=0.0,
+        recurrent_dropout=0.05,
+        seq_length=33,
+        batch_size=5,
+        learning_rate=0.123,
+        passes=2.5,
     )
     for characters in CHARACTERS:
         settings, reason = sized(characters, **given)
@@ -46,6 +54,10 @@ def test_what_is_given_stays():
         settings, reason = sized(**{name: value})
         assert (vars(settings.model) | vars(settings.training))[name] == value
         assert reason
+
+
+def test_no_dropout_is_none_on_the_recurrent_weights_either():
+    assert sized(dropout=0.0)[0].model.recurrent_dropout == 0 < sized(dropout=0.5)[0].model.recurrent_dropout
 
 
 def test_a_classic_training_is_left_alone():
@@ -85,9 +97,14 @@ def test_more_text_is_never_more_dropout(minutes):
 def test_a_short_text_is_regularised_and_a_large_one_is_given_a_large_model():
     for characters in (5_000, 50_000):
         settings, reason = sized(characters, minutes=10)
-        assert settings.model.dropout == 0.5 and settings.training.passes <= 15
+        assert settings.model.dropout >= 0.4 and settings.training.passes <= 15
         assert "learn by heart" in reason
     assert hidden(10_000_000, minutes=30) > hidden(500_000, minutes=30)
+
+
+def test_a_longer_training_has_a_lower_rate():
+    rates = [sized(steps=steps)[0].training.learning_rate for steps in (100, 2000, 8000, 32_000)]
+    assert rates == [6e-3, 6e-3, 3e-3, 1.5e-3]
 
 
 def test_the_budget_is_told():

@@ -16,7 +16,7 @@ from charrnn.events import Failed, Finished, Sample, Started, Step, Validation
 from charrnn.evaluation import windowed_loss
 from charrnn.model import CharRNN
 from charrnn.settings import Settings, TrainingSettings
-from charrnn.training import Snapshot, Training, schedule, validation_marks
+from charrnn.training import SIZES, Snapshot, Training, schedule, validation_marks
 
 
 def through_disk(snapshot: Snapshot, path) -> Snapshot:
@@ -325,7 +325,7 @@ def test_a_finished_training_has_nothing_left_to_do(training_on, small, corpus):
     assert [type(event) for event in again] == [Started, Finished] and same(training.weights(), before)
 
 
-@pytest.mark.parametrize("name", ["hidden_size", "embedding_size", "dropout", "seq_length", "batch_size", "learning_rate"])
+@pytest.mark.parametrize("name", SIZES)
 def test_open_sizes_are_refused(small, corpus, name):
     with pytest.raises(SettingsError, match=name):
         Training(small(**{name: None}), corpus.vocabulary, corpus.ids, corpus.ids)
