@@ -55,9 +55,14 @@ class CharRNN(nn.Module):
 
         In training, some recurrent weights are silenced, the same ones for all T steps (Merity et al. 2018).
         """
-        thinned = {name: self.recurrent_dropout(w) for name, w in self.rnn.named_parameters() if name.startswith("weight_hh")}
-        hidden, state = functional_call(self.rnn, thinned, (self.embedding(ids), state))
+        x = self.embedding(ids)
+        hidden, state = functional_call(self.rnn, self._thinned(), (x, state)) if self.training else self.rnn(x, state)
         return self.decoder(self.dropout(hidden)), state
+
+    def _thinned(self) -> dict[str, Tensor]:
+        """The recurrent weights by name, some of them silenced."""
+        named = self.rnn.named_parameters()
+        return {name: self.recurrent_dropout(weight) for name, weight in named if name.startswith("weight_hh")}
 
 
 class Dropout(nn.Module):
