@@ -2,6 +2,7 @@
 
 import codecs
 import hashlib
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ BOMS = (  # the longer first: a UTF-32 mark begins with the UTF-16 one
     (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
 )
 CONTROLS = {c: None for c in (*range(9), 11, 12, *range(14, 32), 127)}  # all C0 but tab, line feed, carriage return
+ALONE = re.compile("[\0-\u02ff\u3400-\u9fff]")  # characters before which a text may be cut: Latin and Chinese ones, blanks
 SHORT = 10_000  # characters below which a model knows its text by heart almost at once
 PASSAGE = 32  # characters that make a passage when repeats are counted
 SCANNED = 1_000_000  # characters in which repeats are looked for
@@ -114,8 +116,8 @@ class Corpus:
         if settings.lowercase:
             text = text.lower()
             notes.append("The text was lower-cased.")
-        if not unicodedata.is_normalized("NFC", text):
-            text = compose(text)
+        if (composed := compose(text)) is not text:
+            text = composed
             notes.append("Accents were joined with their letters (Unicode NFC).")
         if text is not original:
             counts = count_characters(text)
@@ -284,15 +286,18 @@ def _undecodable(name: str, encoding: str, error: UnicodeDecodeError) -> CorpusE
 
 
 def compose(text: str) -> str:
-    """The text in Unicode NFC, made piece by piece, since in a large one most pieces are in it already. They end at line
-    breaks, which join with nothing."""
-    pieces, start = [], 0
+    """The text in Unicode NFC; the same object when it is in it already. Made piece by piece, since most pieces of a large
+    text need no more than a look; they begin with characters that never join with one before them."""
+    pieces, start, changed = [], 0, False
     while start < len(text):
-        end = text.find("\n", start + CHUNK // 16) + 1 or len(text)
+        following = ALONE.search(text, start + CHUNK // 16)
+        end = following.start() if following else len(text)
         piece = text[start:end]
-        pieces.append(piece if unicodedata.is_normalized("NFC", piece) else unicodedata.normalize("NFC", piece))
+        if not unicodedata.is_normalized("NFC", piece):
+            piece, changed = unicodedata.normalize("NFC", piece), True
+        pieces.append(piece)
         start = end
-    return "".join(pieces)
+    return "".join(pieces) if changed else text
 
 
 def split(length: int, share: float, seq_length: int = 1) -> tuple[slice, slice]:

@@ -53,7 +53,7 @@ def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float 
     expected = seen(hidden) / characters
     updates = seen(hidden) / (batch_size * seq_length)
     full_rate = 6e-3 if training.optimizer == "muon" or hidden <= 256 else 3e-3
-    dropout = round(min(0.5, 0.05 + 0.04 * expected), 2) if model.dropout is None else model.dropout
+    dropout = round(min(0.5, 0.03 + 0.04 * expected), 2) if model.dropout is None else model.dropout
     chosen = dict(
         hidden_size=hidden,
         embedding_size=embedding,

@@ -29,7 +29,7 @@ def test_every_open_size_is_chosen(cell, characters, vocabulary):
             given = vars(settings.model) | vars(settings.training)
             assert not [name for name in (*SIZES, "passes") if given[name] is None]
             assert settings.model.hidden_size in HIDDEN_SIZES
-            assert 0.05 <= settings.model.dropout <= 0.5
+            assert 0.03 <= settings.model.dropout <= 0.5
             assert 0 <= settings.model.recurrent_dropout < settings.model.dropout
             assert f"{settings.model.hidden_size} {cell} units" in reason and f"{characters:,}" in reason
 

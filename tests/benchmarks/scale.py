@@ -12,6 +12,7 @@ from charrnn.corpus import Corpus
 from charrnn.events import Step
 from charrnn.runs import Run
 from charrnn.settings import NOTHING, Settings
+from charrnn.sizing import fit
 from charrnn.training import Training
 
 from .figures import Figure, at_most, side_by_side
@@ -20,6 +21,7 @@ from .starting import jobs, train
 from .texts import made_up
 
 MEGABYTES = (1, 10, 100)
+HARD = "cafe\u0301 \U0001f600\n"  # four bytes for each character in memory, and an accent to be joined with its letter
 BASE = {"hidden_size": 256, "seq_length": 64, "batch_size": 16}  # a row of costs differs from this in one size
 OTHERS = {"hidden_size": (64, 128, 512, 1024), "seq_length": (16, 128, 256), "batch_size": (1, 8, 32, 64)}
 LETTERS = {"hidden_size": "H", "seq_length": "T", "batch_size": "N"}
@@ -29,12 +31,13 @@ def measure() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         paths = {size: Path(folder) / f"{size}.txt" for size in MEGABYTES}
         for size, path in paths.items():
-            path.write_bytes(made_up(size * 1_000_000).encode())
+            path.write_bytes((made_up(size * 1_000_000) + HARD).encode())
         seconds, memory = report(paths[100])
         yield at_most("100 MB: from the upload's end to the report", seconds, "s", 3)
         yield Figure("100 MB: memory of a process that reports", f"{memory / 1e6:,.0f} MB")
         corpora = {size: Corpus.read([paths[size]]) for size in (1, 100)}
-        with jobs(Path(folder) / "runs") as queue:
+        (runs := Path(folder) / "runs").mkdir()
+        with jobs(runs) as queue:
             first, events = train(queue, corpora[100], Settings.of("balanced").changed(minutes=0.25))
         yield at_most("100 MB: from Train pressed to the first step", first, "s", 5)
         yield at_most("100 MB: memory of the training process", max(peak for _, peak in events) / 1e6, "MB", 1000, 0)
@@ -73,7 +76,7 @@ def run(command: list[str]) -> tuple[str, int]:
 
 def stepper(corpus: Corpus):
     """A call that makes four steps, of which Muon acts in one."""
-    settings = Settings.of("balanced", **BASE, embedding_size=64, dropout=0.1, learning_rate=6e-3, steps=10_000, threads=1)
+    settings, _ = fit(Settings.of("balanced", **BASE, steps=10_000, threads=1), len(corpus), len(corpus.vocabulary))
     training = Training(settings, corpus.vocabulary, corpus.ids, corpus.ids[:9000])
     steps = (event for event in training.events() if isinstance(event, Step))
     return lambda: [next(steps) for _ in range(4)]
