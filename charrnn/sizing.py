@@ -32,8 +32,8 @@ def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float 
     rate = EFFICIENCY[min(cores, 2)] * 1e9 * (speed or product_rate())
     passes = training.passes or PASSES
     embedding = model.embedding_size or (64 if vocabulary_size <= 256 else 128)
-    seq_length = training.seq_length or 64
-    batch_size = training.batch_size or (8 if characters < 100_000 else 16)
+    short = characters < LARGEST[0][0]
+    batch_size, seq_length = training.batch_size or (8 if short else 16), training.seq_length or 64
 
     def seen(hidden: int) -> float:
         """How many characters, repeats included, a network of this size would be shown within the budget."""
@@ -52,6 +52,8 @@ def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float 
         hidden = max((h for h in HIDDEN_SIZES if h <= most and pays_off(h)), default=HIDDEN_SIZES[0])
     expected = seen(hidden) / characters
     updates = seen(hidden) / (batch_size * seq_length)
+    if not short and expected > 0.9 * passes:  # time to spare: fewer and longer streams take more of it and learn more
+        batch_size, seq_length = 8, 128
     full_rate = 6e-3 if training.optimizer == "muon" or hidden <= 256 else 3e-3
     dropout = round(min(0.5, 0.03 + 0.04 * expected), 2) if model.dropout is None else model.dropout
     chosen = dict(
