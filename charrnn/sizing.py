@@ -4,7 +4,6 @@ The rules were chosen by validation loss on plays, song lyrics and source code o
 tests/benchmarks/NOTES.md.
 """
 
-import math
 import os
 import time
 
@@ -15,7 +14,6 @@ from .settings import Settings
 HIDDEN_SIZES = (64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
 CHARACTERS_A_PARAMETER = 4.0  # a network pays off when training can show it so many characters for each parameter
 PASSES = 10.0  # through the same text; after more, the loss on unseen text gets worse however strong the dropout
-FULL_RATE = 2000  # updates up to which the highest learning rate learns most; in a longer training a lower one does
 EFFICIENCY = {1: 0.7, 2: 1.1}  # of one thread's matrix-product rate is what training makes of one core, and of two or more
 LARGEST = ((100_000, 256), (600_000, 384), (2_000_000, 512))  # (c, H): with fewer than c characters, more than H units only memorise
 GATES = {"lstm": 4, "gru": 3, "rnn": 1, "handwritten": 1}
@@ -51,10 +49,8 @@ def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float 
         most = next((units for limit, units in LARGEST if characters < limit), HIDDEN_SIZES[-1])
         hidden = max((h for h in HIDDEN_SIZES if h <= most and pays_off(h)), default=HIDDEN_SIZES[0])
     expected = seen(hidden) / characters
-    updates = seen(hidden) / (batch_size * seq_length)
     if not short and expected > 0.9 * passes:  # time to spare: fewer and longer streams take more of it and learn more
         batch_size, seq_length = 8, 128
-    full_rate = 6e-3 if training.optimizer == "muon" or hidden <= 256 else 3e-3
     dropout = round(min(0.5, 0.03 + 0.04 * expected), 2) if model.dropout is None else model.dropout
     chosen = dict(
         hidden_size=hidden,
@@ -63,7 +59,7 @@ def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float 
         recurrent_dropout=0.0 if model.cell == "handwritten" else round(0.2 * dropout, 2),
         seq_length=seq_length,
         batch_size=batch_size,
-        learning_rate=round(full_rate * min(1, math.sqrt(FULL_RATE / updates)), 5),
+        learning_rate=6e-3 if training.optimizer == "muon" or hidden <= 256 else 3e-3,
         passes=passes,
     )
     flat = {name: value for group in settings.to_dict().values() for name, value in group.items()}

@@ -102,11 +102,6 @@ def test_a_short_text_is_regularised_and_a_large_one_is_given_a_large_model():
     assert hidden(10_000_000, minutes=30) > hidden(500_000, minutes=30)
 
 
-def test_a_longer_training_has_a_lower_rate():
-    rates = [sized(steps=steps)[0].training.learning_rate for steps in (100, 2000, 8000, 32_000)]
-    assert rates == [6e-3, 6e-3, 3e-3, 1.5e-3]
-
-
 def test_the_budget_is_told():
     assert "3 min" in sized()[1]
     assert "min" not in sized(steps=10)[1]
