@@ -102,6 +102,15 @@ def test_a_short_text_is_regularised_and_a_large_one_is_given_a_large_model():
     assert hidden(10_000_000, minutes=30) > hidden(500_000, minutes=30)
 
 
+def test_time_to_spare_goes_into_longer_stretches():
+    def shape(*given, **changes):
+        training = sized(*given, **changes)[0].training
+        return training.batch_size, training.seq_length
+
+    assert shape(minutes=1) == (16, 64) and shape(minutes=600) == (8, 128) and shape(50_000, minutes=600) == (8, 64)
+    assert shape(minutes=600, seq_length=32) == (8, 32)
+
+
 def test_the_budget_is_told():
     assert "3 min" in sized()[1]
     assert "min" not in sized(steps=10)[1]
