@@ -290,7 +290,7 @@ def compose(text: str) -> str:
     text need no more than a look; they begin with characters that never join with one before them."""
     pieces, start, changed = [], 0, False
     while start < len(text):
-        following = ALONE.search(text, start + CHUNK // 16)
+        following = ALONE.search(text, start + CHUNK)
         end = following.start() if following else len(text)
         piece = text[start:end]
         if not unicodedata.is_normalized("NFC", piece):

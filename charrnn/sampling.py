@@ -61,7 +61,7 @@ def _rows(
         yield np.where(running, chosen, -1) if endings else chosen
         for row, ending in enumerate(endings):
             running[row] &= not ending.reached(vocabulary.characters[chosen[row]])
-        if not running.any():
+        if endings and not running.any():
             return
 
 
@@ -125,11 +125,13 @@ def choose(
     logits: np.ndarray, temperature: np.ndarray, noise: np.ndarray, top_k: int = 0, top_p: float = 1.0
 ) -> np.ndarray:
     """(N, V) logits, (N,) temperatures, (V,) or (N, V) Gumbel noise -> (N,) ids. At temperature 0, the likeliest."""
-    cold = temperature <= 0
-    scores = logits / np.where(cold, 1.0, temperature)[:, None]
+    warm = temperature.all()
+    scores = logits / (temperature if warm else np.where(temperature, temperature, 1.0))[:, None]
     if top_k or top_p < 1:
         scores = np.where(allowed(scores, top_k, top_p), scores, -np.inf)
-    return np.where(cold, logits.argmax(1), (scores + noise).argmax(1))
+    scores += noise
+    chosen = scores.argmax(1)
+    return chosen if warm else np.where(temperature, chosen, logits.argmax(1))
 
 
 def allowed(scores: np.ndarray, top_k: int, top_p: float) -> np.ndarray:

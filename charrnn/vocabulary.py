@@ -9,7 +9,7 @@ import numpy as np
 from .errors import CheckpointError, CorpusError
 
 CODE_POINTS = 0x110000
-CHUNK = 1 << 22  # characters looked at in one go, so that a 100 MB text needs no 400 MB of code points
+CHUNK = 1 << 18  # characters looked at in one go: few enough for a processor's own memory
 
 
 def code_points(text: str) -> np.ndarray:

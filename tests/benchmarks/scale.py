@@ -62,16 +62,16 @@ def report(path: Path) -> tuple[float, int]:
 
 
 def run(command: list[str]) -> tuple[str, int]:
-    """What a command prints, and the most memory, in bytes, that its process had in use."""
+    """What a command prints on its last line, and the most memory, in bytes, that its process had in use. It is started from a
+    small process, since Linux counts for it what the one that started it had in use until then."""
+    code = (
+        "import os, subprocess, sys; process = subprocess.Popen(sys.argv[1:], stderr=subprocess.DEVNULL); "
+        "_, status, usage = os.wait4(process.pid, 0); print(usage.ru_maxrss); sys.exit(os.waitstatus_to_exitcode(status))"
+    )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    with process:
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed")
-    return output, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    done = subprocess.run([sys.executable, "-c", code, *command], env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    *_, output, memory = ["", *done.stdout.splitlines()]
+    return output, int(memory) * (1 if sys.platform == "darwin" else 1024)
 
 
 def stepper(corpus: Corpus):
