@@ -10,7 +10,7 @@ What keeps it below the cost of the model here, each measured to change nothing 
 - three iterations with polynomials made for three, instead of five with one for all;
 - scaling by the Frobenius norm of the Gram matrix, which the first iteration needs anyway and which bounds the
   largest singular value more tightly than the matrix's own, so that the small ones start higher;
-- a step on the matrices every fourth call, four times as long: the average over some twenty gradients hardly turns
+- a step on the matrices every eighth call, eight times as long: the average over some twenty gradients hardly turns
   in between. Momentum still sees every gradient;
 - all gates of a layer in one batched product.
 """
@@ -83,7 +83,7 @@ class Muon(Optimizer):
     state_dict, so a stopped run continues bit for bit.
     """
 
-    def __init__(self, params, lr=0.02, momentum=0.95, weight_decay=0.0, every=4, blocks=1):
+    def __init__(self, params, lr=0.02, momentum=0.95, weight_decay=0.0, every=8, blocks=1):
         if lr < 0 or not 0 <= momentum < 1 or weight_decay < 0 or every < 1 or blocks < 1:
             raise ValueError(f"Muon: bad setting among {lr=}, {momentum=}, {weight_decay=}, {every=}, {blocks=}")
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "every": every, "blocks": blocks}

@@ -75,11 +75,11 @@ def run(command: list[str]) -> tuple[str, int]:
 
 
 def stepper(corpus: Corpus):
-    """A call that makes four steps, of which Muon acts in one."""
+    """A call that makes eight steps, of which Muon acts in one."""
     settings, _ = fit(Settings.of("balanced", **BASE, steps=10_000, threads=1), len(corpus), len(corpus.vocabulary))
     training = Training(settings, corpus.vocabulary, corpus.ids, corpus.ids[:9000])
     steps = (event for event in training.events() if isinstance(event, Step))
-    return lambda: [next(steps) for _ in range(4)]
+    return lambda: [next(steps) for _ in range(8)]
 
 
 def cost(what: str, path: Path, sizes: dict[str, int]) -> Figure:

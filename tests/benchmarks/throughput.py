@@ -65,18 +65,18 @@ def whole_step(what: str, training: Training, steps: int = 48) -> Figure:
     """Steps as they are when a person trains: batches, dropout, clipping, optimiser. Muon acts in one of four, so four count
     as one."""
     events = (event for event in training.events() if isinstance(event, Step))
-    yardstick, fours, products = product(), [], []
+    yardstick, rounds, products = product(), [], []
     for _ in range(8):
         next(events)
-    for _ in range(steps // 4):
+    for _ in range(steps // 8):
         started = time.perf_counter()
-        for _ in range(4):
+        for _ in range(8):
             next(events)
-        fours.append(time.perf_counter() - started)
+        rounds.append(time.perf_counter() - started)
         started = time.perf_counter()
         yardstick()
         products.append(time.perf_counter() - started)
-    seconds = median(fours) / 4
+    seconds = median(rounds) / 8
     rate = operations(training) / seconds / 1e9
     characters = training.settings.training.batch_size * training.settings.training.seq_length / seconds
     return share(f"{what} ({characters:,.0f} chars/s)", rate, PRODUCT_FLOPS / median(products) / 1e9, 0.7 if "lstm" in what else None)
