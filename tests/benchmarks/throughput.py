@@ -61,8 +61,8 @@ def operations(training: Training) -> int:
     return 6 * batches.batch_size * batches.seq_length * sum(p.numel() for p in matrices)
 
 
-def whole_step(what: str, training: Training, steps: int = 48) -> Figure:
-    """Steps as they are when a person trains: batches, dropout, clipping, optimiser. Muon acts in one of four, so four count
+def whole_step(what: str, training: Training, steps: int = 96) -> Figure:
+    """Steps as they are when a person trains: batches, dropout, clipping, optimiser. Muon acts in one of eight, so eight count
     as one."""
     events = (event for event in training.events() if isinstance(event, Step))
     yardstick, rounds, products = product(), [], []
