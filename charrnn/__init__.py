@@ -6,15 +6,19 @@ The reader's map, in the order in which the files explain each other:
     vocabulary.py   characters <-> ids
     corpus.py       bytes -> text -> report -> ids -> training and validation part
     batches.py      ids -> the batch of every step
-    model.py        the network in torch: ids, state -> logits, state
+    sizing.py       text, budget, machine -> the settings that were left open
+    model.py        the network in torch: ids, state -> logits, state; recurrence.py holds its faster cells
     optimizer.py    gradients -> updates
-    training.py     the loop: an iterator of events (events.py), resumable
-    evaluation.py   how well a model predicts a text
+    training.py     the loop: an iterator of events (events.py), resumable; threads.py finds its number of threads
+    pretrained.py   a bundled model as the start of a training; bundle.py makes those
+    evaluation.py   how well a model predicts a text; verdict.py says whether that is good
     engine.py       the trained network in numpy, fast one character at a time
     sampling.py     prime -> characters: temperature, top-k, top-p, seed
-    checkpoint.py   a model as two safe files
+    insight.py      a text read by a model: surprise, odds, hidden states; neurons.py, memory.py and copied.py look further
+    checkpoint.py   a model as two safe files; card.py describes it in a third
     runs.py         one training and its folder; worker.py trains in it, jobs.py queues it
     ui/             the page
+    __main__.py     the command line; errors.py and files.py serve all
 
 Notation of shapes: N parallel sequences, T steps of truncated BPTT, D embedding, H hidden units, V vocabulary, L layers,
 G gates. Loss is in nats per character.

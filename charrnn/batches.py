@@ -1,4 +1,4 @@
-"""Ids -> the batch of every step. A batch depends on the step and the seed alone, so a resumed run meets the same ones.
+"""Ids -> the batch of every step. A batch depends on the step, the seed and the member alone, so a resumed run meets the same ones.
 
 Shapes: N sequences, T steps.
 """
@@ -17,9 +17,9 @@ class Streams:
     chunks begin elsewhere each time, and the few characters that do not fill a last chunk are others.
     """
 
-    def __init__(self, ids: np.ndarray, settings: TrainingSettings):
+    def __init__(self, ids: np.ndarray, settings: TrainingSettings, member: int = 0):
         """`ids` (L,) with L > T. N is lowered when the text is too short for that many streams."""
-        self.ids, self.seq_length, self.seed = ids, settings.seq_length, settings.seed
+        self.ids, self.seq_length, self.seed = ids, settings.seq_length, (settings.seed, member)
         self.batch_size = max(1, min(settings.batch_size, (len(ids) - 1) // self.seq_length))
         self.stream_length = (len(ids) - 1) // self.batch_size
         self.steps_per_epoch = self.stream_length // self.seq_length
@@ -27,18 +27,18 @@ class Streams:
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(N, T) int64 inputs, (N, T) int64 targets shifted by one, (N,) bool: whose memory starts afresh here."""
         epoch, chunk = divmod(step, self.steps_per_epoch)
-        cut = int(np.random.default_rng((self.seed, epoch)).integers(len(self.ids)))
+        cut = int(np.random.default_rng((*self.seed, epoch)).integers(len(self.ids)))
         starts = cut + np.arange(self.batch_size) * self.stream_length + chunk * self.seq_length
-        fresh = np.random.default_rng((self.seed, epoch, chunk)).random(self.batch_size) < FRESH
+        fresh = np.random.default_rng((*self.seed, epoch, chunk)).random(self.batch_size) < FRESH
         return *_cut(self.ids, starts, self.seq_length), fresh | (chunk == 0)
 
 
 class Windows:
     """The notebook's batches: every window of T characters once an epoch, shuffled, each from a zero state."""
 
-    def __init__(self, ids: np.ndarray, settings: TrainingSettings):
+    def __init__(self, ids: np.ndarray, settings: TrainingSettings, member: int = 0):
         """`ids` (L,) with L > T."""
-        self.ids, self.seq_length, self.seed = ids, settings.seq_length, settings.seed
+        self.ids, self.seq_length, self.seed = ids, settings.seq_length, (settings.seed, member)
         self.windows = len(ids) - self.seq_length
         self.batch_size = min(settings.batch_size, self.windows)
         self.steps_per_epoch = -(-self.windows // self.batch_size)
@@ -49,15 +49,15 @@ class Windows:
         epoch, index = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._order = np.arange(self.windows, dtype=np.uint32)
-            np.random.default_rng((self.seed, epoch)).shuffle(self._order)
+            np.random.default_rng((*self.seed, epoch)).shuffle(self._order)
             self._epoch = epoch
         starts = self._order[index * self.batch_size : (index + 1) * self.batch_size].astype(np.int64)
         return *_cut(self.ids, starts, self.seq_length), np.ones(len(starts), dtype=bool)
 
 
-def batches(ids: np.ndarray, settings: TrainingSettings) -> Streams | Windows:
-    """The reading order that the settings ask for."""
-    return {"streams": Streams, "windows": Windows}[settings.batching](ids, settings)
+def batches(ids: np.ndarray, settings: TrainingSettings, member: int = 0) -> Streams | Windows:
+    """The reading order that the settings ask for; each member of a model meets the text in another."""
+    return {"streams": Streams, "windows": Windows}[settings.batching](ids, settings, member)
 
 
 def _cut(ids: np.ndarray, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:

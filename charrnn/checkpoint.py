@@ -14,7 +14,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from .engine import Engine
+from .engine import GATES, Engine, as_one
 from .errors import CharRNNError, CheckpointError
 from .files import replace
 from .settings import ModelSettings, Settings
@@ -36,6 +36,11 @@ class Checkpoint:
     @cached_property
     def engine(self) -> Engine:
         return Engine(self.settings.model, self.weights)
+
+    @cached_property
+    def as_one(self) -> tuple[ModelSettings, dict[str, np.ndarray]]:
+        """Sizes and weights of the single network that computes what the members do together."""
+        return as_one(self.settings.model, self.weights)
 
 
 def save_config(folder: Path, settings: Settings, vocabulary: Vocabulary, origin: dict) -> None:
@@ -93,6 +98,8 @@ def load(folder: Path | str) -> Checkpoint:
         raise CheckpointError(
             tried, f"{WEIGHTS} is damaged or incomplete ({error})", "Copy the file again from the original"
         ) from None
+    if settings.model.members is None:  # saved before a model could have several
+        settings = settings.changed(members=1)
     expected = shapes(settings.model, len(vocabulary))
     found = {name: w.shape for name, w in weights.items()}
     if found != expected:
@@ -118,12 +125,13 @@ def shapes(settings: ModelSettings, vocabulary_size: int) -> dict[str, tuple[int
         "decoder.bias": (vocabulary_size,),
     }
     if settings.cell == "handwritten":
-        return named | {"rnn.cell.weight": (h, d + h), "rnn.cell.bias": (h,)}
-    rows = {"rnn": 1, "gru": 3, "lstm": 4}[settings.cell] * h
-    for layer in range(settings.num_layers):
-        named |= {f"rnn.weight_ih_l{layer}": (rows, h if layer else d), f"rnn.weight_hh_l{layer}": (rows, h)}
-        named |= {f"rnn.bias_ih_l{layer}": (rows,), f"rnn.bias_hh_l{layer}": (rows,)}
-    return named
+        named |= {"rnn.cell.weight": (h, d + h), "rnn.cell.bias": (h,)}
+    else:
+        rows = GATES[settings.cell] * h
+        for layer in range(settings.num_layers):
+            named |= {f"rnn.weight_ih_l{layer}": (rows, h if layer else d), f"rnn.weight_hh_l{layer}": (rows, h)}
+            named |= {f"rnn.bias_ih_l{layer}": (rows,), f"rnn.bias_hh_l{layer}": (rows,)}
+    return named if settings.members == 1 else {name: (settings.members, *shape) for name, shape in named.items()}
 
 
 def _version(package: str) -> str:

@@ -1,11 +1,15 @@
 """A trained network in numpy, fast one character at a time: what generates and explains. It needs no torch.
 
-Shapes: N rows, T steps, D embedding, H hidden, V vocabulary, L layers, G gates (rnn 1, gru 3, lstm 4).
+Shapes: N rows, T steps, D embedding, H hidden, V vocabulary, L layers, G gates (rnn 1, gru 3, lstm 4), M members.
 """
+
+from dataclasses import replace
 
 import numpy as np
 
 from .settings import ModelSettings
+
+GATES = {"lstm": 4, "gru": 3, "rnn": 1, "handwritten": 1}
 
 
 class State:
@@ -23,28 +27,37 @@ class State:
 
 
 class Engine:
-    """The network of `model.CharRNN`, from the same weights; tests hold the two equal.
+    """The network of `ensemble.Ensemble`, from the same weights; tests hold the two equal.
 
     Three things make a step cheap. The embedding and the first layer's input product are one table look-up by character.
     Sigmoid is written as tanh, sigma(x) = (1 + tanh(x / 2)) / 2, so that one call serves all gates. Gates are reordered
     so that those with a sigmoid lie together.
+
+    The units of several members stand side by side, as if they were one network of `hidden_size` units: in a state, and gate by
+    gate in every array over gates. Only the products are made for each member alone.
     """
 
     def __init__(self, settings: ModelSettings, weights: dict[str, np.ndarray]):
-        self.settings = settings
-        self.hidden_size, self.layers = settings.hidden_size, settings.num_layers
-        weights = {name: np.asarray(w, dtype=np.float32) for name, w in weights.items()}
-        self.decoder = np.ascontiguousarray(weights["decoder.weight"].T)  # (H, V)
-        self.decoder_bias = weights["decoder.bias"]
+        self.settings, self.layers = settings, settings.num_layers
+        self.hidden_size = settings.members * settings.hidden_size
+        members = split_members(settings, {name: np.asarray(w, dtype=np.float32) for name, w in weights.items()})
+        self.decoder = np.concatenate([w["decoder.weight"].T for w in members]) / np.float32(len(members))  # (H, V)
+        self.decoder_bias = np.mean([w["decoder.bias"] for w in members], axis=0)
         self.vocabulary_size = len(self.decoder_bias)
         self.inputs, self.biases, self.recurrent, self.new_biases = [], [], [], []
         for layer in range(self.layers):
-            self._prepare(*layer_weights(settings, weights, layer))
-        self.table = weights["embedding.weight"] @ self.inputs[0] + self.biases[0]  # (V, G H)
+            prepared = [self._prepared(*layer_weights(settings, w, layer)) for w in members]
+            inputs, recurrent, biases, new_biases = zip(*prepared, strict=True)
+            self.inputs.append(inputs)
+            self.recurrent.append(recurrent)
+            self.biases.append(side_by_side([bias[None] for bias in biases], settings.hidden_size)[0])
+            self.new_biases.append(np.concatenate(new_biases))
+        tables = [w["embedding.weight"] @ inputs for w, inputs in zip(members, self.inputs[0], strict=True)]
+        self.table = side_by_side(tables, settings.hidden_size) + self.biases[0]  # (V, G H)
 
-    def _prepare(self, w_x, w_h, b_x, b_h) -> None:
-        """Keep one layer's (G H, D), (G H, H), (G H,), (G H,) weights in the order and scale that a step wants."""
-        h = self.hidden_size
+    def _prepared(self, w_x, w_h, b_x, b_h) -> tuple[np.ndarray, ...]:
+        """One layer's (G H, D), (G H, H), (G H,), (G H,) weights in the order and scale that a step wants."""
+        h = self.settings.hidden_size
         order, halved = {"lstm": ((0, 1, 3, 2), 3), "gru": ((0, 1, 2), 2)}.get(self.settings.cell, ((0,), 0))
         rows = np.concatenate([np.arange(g * h, (g + 1) * h) for g in order])
         scale = np.ones(len(rows), dtype=np.float32)
@@ -53,10 +66,14 @@ class Engine:
         new_bias = np.zeros(h, dtype=np.float32)
         if self.settings.cell == "gru":  # the reset gate acts on W h + b, so this part of b cannot join the input's
             new_bias, b_h = b_h[2 * h :].copy(), np.concatenate((b_h[: 2 * h], np.zeros(h, dtype=np.float32)))
-        self.inputs.append(np.ascontiguousarray(w_x.T))
-        self.recurrent.append(np.ascontiguousarray(w_h.T))
-        self.biases.append(b_x + b_h)
-        self.new_biases.append(new_bias)
+        return np.ascontiguousarray(w_x.T), np.ascontiguousarray(w_h.T), b_x + b_h, new_bias
+
+    def _product(self, x: np.ndarray, weights: tuple[np.ndarray, ...]) -> np.ndarray:
+        """(N, H) units, each member's (H / M, G H / M) -> (N, G H)."""
+        if len(weights) == 1:
+            return x @ weights[0]
+        parts = np.split(x, len(weights), axis=1)
+        return side_by_side([part @ w for part, w in zip(parts, weights, strict=True)], self.settings.hidden_size)
 
     def start(self, rows: int = 1) -> State:
         """The zero state."""
@@ -76,7 +93,7 @@ class Engine:
         gates = self.table[ids]
         for layer in range(self.layers):
             if layer:
-                gates = state.h[layer - 1] @ self.inputs[layer]
+                gates = self._product(state.h[layer - 1], self.inputs[layer])
                 gates += self.biases[layer]
             self._cell(gates, layer, state)
         return state.h[-1]
@@ -84,7 +101,7 @@ class Engine:
     def _cell(self, gates: np.ndarray, layer: int, state: State) -> None:
         """(N, G H) input products -> the layer's next h (and c), in place."""
         h, width = state.h[layer], self.hidden_size
-        recurrent = h @ self.recurrent[layer]
+        recurrent = self._product(h, self.recurrent[layer])
         if self.settings.cell == "gru":
             gates[:, : 2 * width] += recurrent[:, : 2 * width]
             smooth = np.tanh(gates[:, : 2 * width])
@@ -120,3 +137,47 @@ def layer_weights(settings: ModelSettings, weights: dict[str, np.ndarray], layer
         joint, bias, d = weights["rnn.cell.weight"], weights["rnn.cell.bias"], settings.embedding_size
         return joint[:, :d], joint[:, d:], bias, np.zeros_like(bias)
     return tuple(weights[f"rnn.{name}_l{layer}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+
+
+def split_members(settings: ModelSettings, weights: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """The weights of each member by themselves, from those of all, (M, ...) where M > 1."""
+    if settings.members == 1:
+        return [weights]
+    return [{name: w[member] for name, w in weights.items()} for member in range(settings.members)]
+
+
+def side_by_side(members: list[np.ndarray], hidden_size: int) -> np.ndarray:
+    """M arrays (N, G H) over gates -> (N, G M H): gate by gate, the members' units side by side."""
+    if len(members) == 1:
+        return members[0]
+    return np.stack([w.reshape(len(w), -1, hidden_size) for w in members], axis=2).reshape(len(members[0]), -1)
+
+
+def as_one(settings: ModelSettings, weights: dict[str, np.ndarray]) -> tuple[ModelSettings, dict[str, np.ndarray]]:
+    """The members as a single network that computes the same: its units are theirs, none of which hears another member's."""
+    m, h, d = settings.members, settings.hidden_size, settings.embedding_size
+    if m == 1:
+        return settings, weights
+
+    def apart(blocks: np.ndarray) -> np.ndarray:
+        """(M, G H, I) -> (G M H, M I), zero between members."""
+        out = np.zeros((blocks.shape[1] // h, m, h, m, blocks.shape[2]), dtype=blocks.dtype)
+        for member in range(m):
+            out[:, member, :, member] = blocks[member].reshape(-1, h, blocks.shape[2])
+        return out.reshape(-1, m * blocks.shape[2])
+
+    joined = {}
+    for name, w in weights.items():
+        if name == "embedding.weight":
+            joined[name] = np.concatenate(w, axis=1)
+        elif name == "decoder.weight":
+            joined[name] = np.concatenate(w, axis=1) / np.float32(m)
+        elif name == "decoder.bias":
+            joined[name] = w.mean(0)
+        elif w.ndim == 2:
+            joined[name] = side_by_side(list(w[:, None]), h)[0]
+        elif name == "rnn.cell.weight":
+            joined[name] = np.concatenate((apart(w[..., :d]), apart(w[..., d:])), axis=1)
+        else:
+            joined[name] = apart(w)
+    return replace(settings, members=1, hidden_size=m * h, embedding_size=m * d), joined

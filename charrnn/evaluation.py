@@ -10,15 +10,15 @@ import torch
 from torch.nn import functional as F
 
 from .checkpoint import Checkpoint
+from .ensemble import Ensemble
 from .errors import CorpusError
-from .model import CharRNN
 
 WINDOW = 256  # characters a window, unless told; each window starts from a zero state
 CHUNK = 1 << 14  # characters that go through the model in one call, at most
 LOGITS = 1 << 22  # numbers that a call may give, so that thousands of distinct characters do not fill the memory
 
 
-def windowed_loss(model: CharRNN, ids: np.ndarray, window: int = WINDOW, limit: int | None = None) -> float:
+def windowed_loss(model: Ensemble, ids: np.ndarray, window: int = WINDOW, limit: int | None = None) -> float:
     """Mean nats/char over windows of `window` characters of (L,) ids, each read from a zero state.
 
     The first character of all is not predicted. Windows lie side by side; the last is shorter. With a `limit`, only as
@@ -43,7 +43,7 @@ def windowed_loss(model: CharRNN, ids: np.ndarray, window: int = WINDOW, limit: 
     return total / count
 
 
-def carried_loss(model: CharRNN, ids: np.ndarray) -> float:
+def carried_loss(model: Ensemble, ids: np.ndarray) -> float:
     """Mean nats/char over (L,) ids read in one pass with carried state; the first character is not predicted."""
     total, state, chunk = 0.0, None, _chunk(model)
     for start in range(0, len(ids) - 1, chunk):
@@ -52,12 +52,12 @@ def carried_loss(model: CharRNN, ids: np.ndarray) -> float:
     return total / (len(ids) - 1)
 
 
-def _chunk(model: CharRNN) -> int:
+def _chunk(model: Ensemble) -> int:
     """How many characters go through the model in one call."""
-    return max(1, min(CHUNK, LOGITS // model.decoder.out_features))
+    return max(1, min(CHUNK, LOGITS // model.vocabulary_size))
 
 
-def _summed_loss(model: CharRNN, ids: np.ndarray, state=None) -> tuple[float, object]:
+def _summed_loss(model: Ensemble, ids: np.ndarray, state=None) -> tuple[float, object]:
     """(N, T + 1) ids -> the summed loss of the last T characters of each row, and the state after the first T."""
     device = next(model.parameters()).device
     ids = torch.from_numpy(np.ascontiguousarray(ids).astype(np.int64)).to(device)
@@ -103,8 +103,8 @@ def score(model: Checkpoint, text: str, window: int = WINDOW) -> dict:
     if len(adapted.text) < 2:
         raise CorpusError("Scoring the text", "the model knows fewer than two of its characters", "Choose another text")
     unknown = sum(text.count(c) for c in (*adapted.mapped, *adapted.dropped))
-    network = CharRNN(model.settings.model, len(model.vocabulary))
-    network.load_state_dict({name: torch.from_numpy(w) for name, w in model.weights.items()})
+    network = Ensemble(model.settings.model, len(model.vocabulary))
+    network.load_weights(model.weights)
     ids = model.vocabulary.encode(adapted.text)
     nats, carried = windowed_loss(network, ids, window), carried_loss(network, ids)
     return {

@@ -7,11 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .recurrence import GRU, RNN
+from .recurrence import GRU, LSTM, RNN, State
 from .settings import ModelSettings
-
-State = Tensor | tuple[Tensor, Tensor]  # (L, N, H) h; for the lstm (h, c)
-
 
 class CharRNN(nn.Module):
     """Embedding -> recurrent layers -> linear. The state is an argument and a return value, never kept here."""
@@ -21,18 +18,20 @@ class CharRNN(nn.Module):
         super().__init__()
         self.settings = settings
         d, h, layers = settings.embedding_size, settings.hidden_size, settings.num_layers
+        self.generator = torch.Generator()  # of the dropout; whoever trains seeds it
         self.embedding = nn.Embedding(vocabulary_size, d)
-        self.dropout, self.recurrent_dropout = Dropout(settings.dropout), Dropout(settings.recurrent_dropout or 0.0)
+        self.dropout = Dropout(settings.dropout, self.generator)
+        self.recurrent_dropout = Dropout(settings.recurrent_dropout or 0.0, self.generator)
         if settings.cell == "handwritten":
             self.rnn = HandwrittenRNN(d, h)
         else:
-            between = settings.dropout if layers > 1 else 0.0
-            if settings.cell == "lstm":
-                self.rnn = nn.LSTM(d, h, layers, batch_first=True, dropout=between)
-            else:
-                self.rnn = {"rnn": RNN, "gru": GRU}[settings.cell](d, h, layers, between)
+            self.rnn = {"rnn": RNN, "gru": GRU, "lstm": LSTM}[settings.cell](d, h, layers, between=self.dropout)
             self._initialise()
         self.decoder = nn.Linear(h, vocabulary_size)
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self.decoder.out_features
 
     def _initialise(self) -> None:
         """Orthogonal recurrent weights, gate by gate (Saxe et al. 2014); Xavier input weights; zero biases, but 1 for
@@ -66,23 +65,27 @@ class CharRNN(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Dropout (Srivastava et al. 2014) from random bytes, many times cheaper on a CPU than torch's own; the rate is
-    rounded to a 256th. On other devices, torch's own."""
+    """Dropout (Srivastava et al. 2014) that costs one product on a CPU: its factors are drawn once, twice as many as are
+    needed, and each call takes those from a random place on. On other devices, torch's own."""
 
-    def __init__(self, rate: float):
+    def __init__(self, rate: float, generator: torch.Generator):
         super().__init__()
-        self.rate = rate
+        self.rate, self.generator = rate, generator
+        self._factors = torch.empty(0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape -> the same shape; in training, some values zero and the others larger to make up for it."""
-        dropped = round(256 * self.rate)
-        if not self.training or not dropped:
+        if not self.training or not self.rate:
             return x
         if x.device.type != "cpu":
             return nn.functional.dropout(x, self.rate)
-        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
-        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped
-        return x * kept * (256 / (256 - dropped))
+        count = x.numel()
+        if len(self._factors) < 2 * count or self._factors.dtype != x.dtype:
+            # Always the same ones: the place alone differs from call to call, so it is all that a resumed training needs.
+            drawn = torch.rand(2 * count, generator=torch.Generator().manual_seed(0))
+            self._factors = (drawn >= self.rate).to(x.dtype).div_(1 - self.rate)
+        at = int(torch.randint(count, (), generator=self.generator))
+        return x * self._factors[at : at + count].view(x.shape)
 
 
 class HandwrittenRNN(nn.Module):

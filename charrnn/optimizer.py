@@ -110,7 +110,8 @@ class Muon(Optimizer):
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
             state["calls"] = torch.zeros(())
-        velocity = state["momentum"].mul_(group["momentum"]).add_(parameter.grad)
+        velocity = state["momentum"]
+        torch.add(parameter.grad, velocity, alpha=group["momentum"], out=velocity)
         state["calls"] += 1
         if state["calls"] % group["every"]:
             return

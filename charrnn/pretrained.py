@@ -40,7 +40,7 @@ def starting_model(settings: Settings, vocabulary: Vocabulary, ids: np.ndarray) 
             "Starting from a trained model", f"none called {name!r} comes with charrnn", f"Use {NOTHING!r} or a bundled model"
         )
     model = load(folder)
-    sizes = {key: getattr(model.settings.model, key) for key in ("cell", "hidden_size", "embedding_size", "num_layers")}
+    sizes = {key: getattr(model.settings.model, key) for key in ("members", "cell", "hidden_size", "embedding_size", "num_layers")}
     other = [key for key, value in sizes.items() if getattr(settings.model, key) not in (None, value)]
     if name is None and (other or not familiar(model, vocabulary, ids)):
         return settings.changed(start=NOTHING), None
@@ -70,6 +70,7 @@ def transplant(model: Checkpoint, vocabulary: Vocabulary, fresh: dict[str, np.nd
     to, from_ = [vocabulary.stoi[c] for c in shared], [model.vocabulary.stoi[c] for c in shared]
     weights = {name: w.copy() for name, w in model.weights.items()}
     for name in ("embedding.weight", "decoder.weight", "decoder.bias"):  # those with a row for each character
+        axis = (slice(None),) * (model.settings.model.members > 1)  # that of the members comes first
         weights[name] = fresh[name].copy()
-        weights[name][to] = model.weights[name][from_]
+        weights[name][(*axis, to)] = model.weights[name][(*axis, from_)]
     return weights

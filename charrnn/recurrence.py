@@ -15,47 +15,74 @@ Shapes: N sequences, T steps, D inputs, H hidden, G gates (rnn 1, gru 3), L laye
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
+
+State = Tensor | tuple[Tensor, Tensor]  # (L, N, H) h; for the lstm (h, c)
 
 
-class RNN(nn.RNN):
-    """nn.RNN with tanh, batch first; on a CPU, for as many rows as it is faster with, through `tanh_rnn`."""
+class Layers(nn.RNNBase):
+    """What the three have in common: batch first, layer after layer, and whatever module stands `between` two of them."""
 
-    ROWS = 32  # with more, a step's product is large enough for torch's own way
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, between: nn.Module | None = None):
+        super().__init__(input_size, hidden_size, num_layers, batch_first=True)
+        self.between = between or nn.Identity()
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0):
-        super().__init__(input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """(N, T, D) inputs, state -> (N, T, H) states of the last layer, state. No state means zeros."""
+        given = state if isinstance(state, tuple) else (state,)
+        last = []
+        for layer, weights in enumerate(self.all_weights):
+            if layer:
+                x = self.between(x)
+            zeros = x.new_zeros(len(x), self.hidden_size)
+            x, *ends = self.layer(x, weights, *(zeros if s is None else s[layer] for s in given))
+            last.append(ends)
+        ends = tuple(torch.stack(ends) for ends in zip(*last, strict=True))
+        return x, ends if len(ends) > 1 else ends[0]
 
-    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(N, T, D) inputs, (L, N, H) state -> (N, T, H) states of the last layer, (L, N, H) state."""
-        faster = x.device.type == "cpu" and len(x) <= self.ROWS
-        return through_layers(self, tanh_rnn, x, state) if faster else super().forward(x, state)
-
-
-class GRU(nn.GRU):
-    """nn.GRU, batch first; on a CPU, for as many rows as it is faster with, through `gru`."""
-
-    ROWS = 16
-
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0):
-        super().__init__(input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
-
-    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(N, T, D) inputs, (L, N, H) state -> (N, T, H) states of the last layer, (L, N, H) state."""
-        faster = x.device.type == "cpu" and len(x) <= self.ROWS
-        return through_layers(self, gru, x, state) if faster else super().forward(x, state)
+    def pays_off(self, x: Tensor) -> bool:
+        """Whether the cell written out below is the faster one: on a CPU, while a step's product is small."""
+        return x.device.type == "cpu" and len(x) * self.hidden_size <= self.SMALL
 
 
-def through_layers(module: RNN | GRU, cell, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-    """(N, T, D) inputs, (L, N, H) state -> (N, T, H) states, (L, N, H) state, each layer by `cell`, dropout in between."""
-    x, last = x.transpose(0, 1), []
-    for layer, weights in enumerate(module.all_weights):
-        if layer and module.dropout:
-            x = F.dropout(x, module.dropout, module.training)
-        h = x.new_zeros(x.shape[1], module.hidden_size) if state is None else state[layer]
-        x = cell(x, h, *weights)
-        last.append(x[-1])
-    return x.transpose(0, 1), torch.stack(last)
+class RNN(Layers, nn.RNN):
+    """nn.RNN with tanh."""
+
+    SMALL = 8192
+
+    def layer(self, x: Tensor, weights: list[Tensor], h: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, T, D), (N, H) -> (N, T, H), (N, H) through one layer."""
+        if self.pays_off(x):
+            states = tanh_rnn(x.transpose(0, 1), h, *weights)
+            return states.transpose(0, 1), states[-1]
+        states, last = torch.rnn_tanh(x, h[None], weights, True, 1, 0.0, self.training, False, True)
+        return states, last[0]
+
+
+class GRU(Layers, nn.GRU):
+    """nn.GRU."""
+
+    SMALL = 4096
+
+    def layer(self, x: Tensor, weights: list[Tensor], h: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, T, D), (N, H) -> (N, T, H), (N, H) through one layer."""
+        if self.pays_off(x):
+            states = gru(x.transpose(0, 1), h, *weights)
+            return states.transpose(0, 1), states[-1]
+        states, last = torch.gru(x, h[None], weights, True, 1, 0.0, self.training, False, True)
+        return states, last[0]
+
+
+class LSTM(Layers, nn.LSTM):
+    """nn.LSTM."""
+
+    def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """(N, T, D) inputs, h and c -> (N, T, H) states of the last layer, h and c. No state means zeros."""
+        return super().forward(x, state or (None, None))
+
+    def layer(self, x: Tensor, weights: list[Tensor], h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, T, D), (N, H), (N, H) -> (N, T, H), (N, H), (N, H) through one layer."""
+        states, h, c = torch.lstm(x, (h[None], c[None]), weights, True, 1, 0.0, self.training, False, True)
+        return states, h[0], c[0]
 
 
 def tanh_rnn(x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> Tensor:

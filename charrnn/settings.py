@@ -108,7 +108,7 @@ class CorpusSettings(Checked):
 
 @dataclass(frozen=True)
 class ModelSettings(Checked):
-    """The network: ids (N, T) -> embedding D -> `num_layers` recurrent layers of H units -> logits (N, T, V)."""
+    """The network: ids (N, T) -> embedding D -> `num_layers` recurrent layers of H units -> logits (N, T, V); `members` times."""
 
     cell: str = setting(
         "lstm",
@@ -128,6 +128,9 @@ class ModelSettings(Checked):
     )
     recurrent_dropout: float | None = setting(
         None, "Recurrent dropout", "Share of the weights from one step to the next that are silenced likewise.", low=0, high=0.9
+    )
+    members: int | None = setting(
+        None, "Members", "Networks of this size that learn side by side; the mean of their scores is the model's.", low=1, high=16
     )
 
     def conflicts(self):
@@ -330,6 +333,7 @@ PRESETS = {
             "hidden_size": 64,
             "dropout": 0.0,
             "recurrent_dropout": 0.0,
+            "members": 1,
             "seq_length": 100,
             "batch_size": 32,
             "batching": "windows",

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 
+from .engine import GATES
 from .settings import Settings
 
 HIDDEN_SIZES = (64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
@@ -16,7 +17,6 @@ CHARACTERS_A_PARAMETER = 4.0  # a network pays off when training can show it so 
 PASSES = 10.0  # through the same text; after more, the loss on unseen text gets worse however strong the dropout
 EFFICIENCY = {1: 0.7, 2: 1.1}  # of one thread's matrix-product rate is what training makes of one core, and of two or more
 LARGEST = ((100_000, 256), (600_000, 384), (2_000_000, 512))  # (c, H): with fewer than c characters, more than H units only memorise
-GATES = {"lstm": 4, "gru": 3, "rnn": 1, "handwritten": 1}
 
 
 def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float | None = None) -> tuple[Settings, str]:
@@ -53,6 +53,7 @@ def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float 
         batch_size, seq_length = 8, 128
     dropout = round(min(0.5, 0.03 + 0.04 * expected), 2) if model.dropout is None else model.dropout
     chosen = dict(
+        members=model.members or 2,
         hidden_size=hidden,
         embedding_size=embedding,
         dropout=dropout,

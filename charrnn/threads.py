@@ -2,43 +2,42 @@
 
 A small recurrent network gains little from a second thread (1.35 times on two quiet cores), and loses up to ten times its
 speed when another program wants that core, because the threads of one product wait for each other. So the number is not
-set once but tried out again and again.
+set once but tried out again and again. Members of one model have a thread each in any case; this is about more than that.
 """
 
+import os
 import time
 from statistics import median
-
-import torch
 
 TRIAL_STEPS = 5  # updates that each number of threads is given to show its speed
 TRIAL_SECONDS = 15.0  # between two trials
 
 
 class Threads:
-    """Call `observe` after each step; it changes torch's number of threads when another proves faster."""
+    """Call `observe` after each step; `number` is how many threads each member should have in the next."""
 
-    def __init__(self, number: int | None, fixed: bool):
+    def __init__(self, number: int | None, members: int, fixed: bool):
         """Use `number` threads; when it is None, one if that is to be `fixed`, and else whatever is fastest."""
-        cores = torch.get_num_threads()
-        self.options = [number or 1] if number or fixed else [n for n in (1, 2, 4, 8, 16, 32) if n <= cores]
+        cores = (os.cpu_count() or 1) // members
+        self.options = [number or 1] if number or fixed else [n for n in (1, 2, 4, 8, 16, 32) if n <= max(1, cores)]
+        self.number = self.options[0]
         self._next_trial = 0.0
         self._times: dict[int, list[float]] = {}
-        torch.set_num_threads(self.options[0])
 
     def observe(self, seconds: float) -> None:
         """Take note of how long the last step took."""
-        now, current = time.monotonic(), torch.get_num_threads()
+        now = time.monotonic()
         if len(self.options) < 2 or (not self._times and now < self._next_trial):
             return
         if not self._times:  # a trial begins; this step may have begun before it and does not count
             self._times = {n: [] for n in self.options}
         else:
-            self._times[current].append(seconds)
+            self._times[self.number].append(seconds)
         best = min((median(times) for times in self._times.values() if len(times) == TRIAL_STEPS), default=seconds)
         for n, times in self._times.items():
             hopeless = len(times) > 1 and min(times) > 1.3 * best
             if len(times) < TRIAL_STEPS and not hopeless:
-                torch.set_num_threads(n)
+                self.number = n
                 return
-        torch.set_num_threads(min(self.options, key=lambda n: median(self._times[n])))
+        self.number = min(self.options, key=lambda n: median(self._times[n]))
         self._times, self._next_trial = {}, now + TRIAL_SECONDS

@@ -15,16 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from .batches import batches
 from .checkpoint import Checkpoint
 from .engine import Engine
+from .ensemble import Ensemble
 from .errors import SettingsError, TrainingError
 from .evaluation import uniform_loss, unigram_loss, windowed_loss
 from .events import Event, Failed, Finished, Sample, Started, Step, Validation
-from .model import CharRNN, State, detach
-from .optimizer import make_optimizers, set_rate
+from .learner import Learner, below
 from .pretrained import transplant
 from .sampling import generate, opening
 from .settings import SamplingSettings, Settings, TrainingSettings
@@ -77,20 +76,22 @@ class Training:
         self.settings, self.vocabulary, self.reason = settings, vocabulary, reason
         self.training_ids, self.validation_ids = training_ids, validation_ids
         self.device = torch.device(device or best_device())
-        self.batches = batches(training_ids, settings.training)
-        self.step, self.elapsed, self.hidden = 0, elapsed, None
+        self.step, self.elapsed = 0, elapsed
         self.best: dict[str, np.ndarray] | None = None
         self.best_loss, self.best_progress, self.marks_done = math.inf, 0.0, 0
         self.recent, self.loss_sum, self.loss_count = uniform_loss(len(vocabulary)), 0.0, 0
         self._checking_seconds = self._checked_at = 0.0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.training.seed)
-            self.model = CharRNN(settings.model, len(vocabulary)).to(self.device)
+            self.model = Ensemble(settings.model, len(vocabulary)).to(self.device)
             if start is not None:
-                weights = transplant(start, vocabulary, self.weights())
-                self.model.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
-            self._random = torch.get_rng_state()
-        self.optimizers = make_optimizers(self.model, settings.training)
+                self.model.load_weights(transplant(start, vocabulary, self.model.weights()))
+            seeds = torch.randint(2**62, (settings.model.members,)).tolist()
+        self.learners = [
+            Learner(member, settings.training, batches(training_ids, settings.training, number), seed)
+            for number, (member, seed) in enumerate(zip(self.model.members, seeds, strict=True))
+        ]
+        self.batches = self.learners[0].batches
         if snapshot:
             self._restore(snapshot)
 
@@ -129,7 +130,7 @@ class Training:
         unigram = unigram_loss(self.training_ids, self.validation_ids, len(self.vocabulary))
         yield Started(self.step, tick(), self.parameters, str(self.device), uniform, unigram, self.reason)
         marks = validation_marks(self.settings.training)
-        threads = Threads(self.settings.training.threads, fixed=self.total_steps is not None)
+        threads = Threads(self.settings.training.threads, len(self.learners), fixed=self.total_steps is not None)
         speed, reason = None, "budget"
         while True:
             over = self.progress >= 1
@@ -153,6 +154,7 @@ class Training:
                 reason = "stopped"
                 break
             at = time.monotonic()
+            self.model.threads = threads.number
             loss = self._update()
             self.recent += 0.02 * (loss - self.recent)
             if not math.isfinite(loss) or self.recent > 2 * uniform + 1:
@@ -173,34 +175,11 @@ class Training:
         yield Finished(self.step, tick(), reason, self.best_loss if self.best_loss < math.inf else None)
 
     def _update(self) -> float:
-        """One step of truncated BPTT; returns the loss before it."""
+        """One step of every member; returns their mean loss before it."""
         settings = self.settings.training
-        inputs, targets, fresh = self.batches.batch(self.step)
-        inputs, targets = (torch.from_numpy(ids).to(self.device) for ids in (inputs, targets))
         self.learning_rate = settings.learning_rate * schedule(settings.schedule, self.progress)
-        set_rate(self.optimizers, self.learning_rate)
-        with torch.random.fork_rng(devices=[]):  # dropout draws from this training's own numbers, whoever else draws
-            torch.set_rng_state(self._random)
-            logits, hidden = self.model(inputs, self._memory(fresh))
-            self._random = torch.get_rng_state()
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
-        value = loss.item()
-        if math.isfinite(value):
-            self.model.zero_grad(set_to_none=True)
-            loss.backward()
-            if settings.clip_norm:
-                torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
-            for optimizer in self.optimizers:
-                optimizer.step()
-            self.hidden = detach(hidden)
-        return value
-
-    def _memory(self, fresh: np.ndarray) -> State | None:
-        """The state that the last step left, with zeros in the rows that start afresh; None when all do."""
-        if self.hidden is None or fresh.all():
-            return None
-        kept = torch.from_numpy(~fresh).to(self.device)[:, None]
-        return self.hidden * kept if isinstance(self.hidden, torch.Tensor) else tuple(s * kept for s in self.hidden)
+        losses = self.model.side_by_side(lambda learner: learner.update(self.step, self.learning_rate), self.learners)
+        return sum(losses) / len(losses)
 
     def _validate(self, tick: Callable[[], float]) -> Validation:
         at = time.monotonic()
@@ -208,7 +187,7 @@ class Training:
         self.loss_sum, self.loss_count = 0.0, 0
         loss = windowed_loss(self.model, self.validation_ids, limit=VALIDATION_LIMIT)
         if best := loss < self.best_loss:
-            self.best_loss, self.best_progress, self.best = loss, self.progress, self.weights()
+            self.best_loss, self.best_progress, self.best = loss, self.progress, self.model.weights()
         self._checking_seconds = time.monotonic() - at
         epoch = self.step / self.batches.steps_per_epoch
         return Validation(self.step, tick(), epoch, loss, train_loss, best)
@@ -217,7 +196,7 @@ class Training:
         at = time.monotonic()
         temperature = self.settings.training.sample_temperature
         settings = SamplingSettings(temperature=temperature, length=SAMPLE_LENGTH, seed=SAMPLE_SEED)
-        engine = Engine(self.settings.model, self.weights())
+        engine = Engine(self.settings.model, self.model.weights())
         text = "".join(generate(engine, self.vocabulary, "", settings))
         self._checking_seconds += time.monotonic() - at
         self._checked_at = self.elapsed
@@ -244,37 +223,20 @@ class Training:
             )
         )
 
-    def weights(self) -> dict[str, np.ndarray]:
-        """A copy of the current weights by name."""
-        return {name: w.detach().cpu().numpy().copy() for name, w in self.model.state_dict().items()}
-
     def snapshot(self) -> Snapshot:
         """All that is needed to go on from here, bit for bit on the CPU."""
-        tensors = {f"model.{name}": w for name, w in self.weights().items()}
-        hidden = () if self.hidden is None else self.hidden if isinstance(self.hidden, tuple) else (self.hidden,)
-        tensors |= {f"hidden.{i}": h.cpu().numpy().copy() for i, h in enumerate(hidden)}
-        tensors["random"] = self._random.numpy().copy()
-        for number, optimizer in enumerate(self.optimizers):
-            for index, state in optimizer.state_dict()["state"].items():
-                named = {f"optimizer.{number}.{index}.{name}": value for name, value in state.items()}
-                tensors |= {name: value.cpu().numpy().copy() for name, value in named.items()}
+        tensors = {
+            f"member.{number}.{name}": value
+            for number, learner in enumerate(self.learners)
+            for name, value in learner.tensors().items()
+        }
         meta = {name: getattr(self, name) for name in SNAPSHOT_META}
         return Snapshot(tensors, meta | {"best_loss": self.best_loss if self.best_loss < math.inf else None})
 
     def _restore(self, snapshot: Snapshot) -> None:
-        tensors = {name: torch.from_numpy(np.array(value)) for name, value in snapshot.tensors.items()}
         try:
-            self.model.load_state_dict(_below(tensors, "model."))
-            hidden = tuple(h.to(self.device) for h in _below(tensors, "hidden.").values())
-            self.hidden = None if not hidden else hidden if len(hidden) > 1 else hidden[0]
-            self._random = tensors["random"]
-            for number, optimizer in enumerate(self.optimizers):
-                states: dict[int, dict] = {}
-                for name, value in _below(tensors, f"optimizer.{number}.").items():
-                    index, key = name.split(".", 1)
-                    states.setdefault(int(index), {})[key] = value
-                groups = optimizer.state_dict()["param_groups"]
-                optimizer.load_state_dict({"state": states, "param_groups": groups})
+            for number, learner in enumerate(self.learners):
+                learner.restore(below(snapshot.tensors, f"member.{number}."))
             for name in SNAPSHOT_META:
                 setattr(self, name, snapshot.meta[name])
             self.best_loss = math.inf if snapshot.meta["best_loss"] is None else snapshot.meta["best_loss"]
@@ -285,12 +247,7 @@ class Training:
 
 
 SNAPSHOT_META = ("step", "elapsed", "best_loss", "best_progress", "marks_done", "recent", "loss_sum", "loss_count")
-SIZES = ("hidden_size", "embedding_size", "dropout", "recurrent_dropout", "seq_length", "batch_size", "learning_rate")
-
-
-def _below(tensors: dict, prefix: str) -> dict:
-    """The entries whose name starts with `prefix`, without it, in order of name."""
-    return {name.removeprefix(prefix): tensors[name] for name in sorted(tensors) if name.startswith(prefix)}
+SIZES = ("members", "hidden_size", "embedding_size", "dropout", "recurrent_dropout", "seq_length", "batch_size", "learning_rate")
 
 
 def best_device() -> str:

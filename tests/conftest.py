@@ -39,7 +39,8 @@ def written(characters: int, seed: int = 0) -> str:
 
 def small(**changes) -> Settings:
     """Settings of a training that takes well under a second; every size is given."""
-    sizes = dict(hidden_size=12, embedding_size=6, dropout=0.2, recurrent_dropout=0.1, seq_length=8, batch_size=4, learning_rate=0.01)
+    sizes = dict(hidden_size=12, embedding_size=6, dropout=0.2, recurrent_dropout=0.1, members=1)
+    sizes |= dict(seq_length=8, batch_size=4, learning_rate=0.01)
     if changes.get("cell") == "handwritten" or changes.get("dropout") == 0:
         sizes["recurrent_dropout"] = 0.0
     budget = {} if {"minutes", "epochs", "steps"} & set(changes) else dict(steps=12)

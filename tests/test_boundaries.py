@@ -16,10 +16,11 @@ CORE = [path for path in FILES if path.parent == PACKAGE]
 # A module may import from those in the lines above its own, never from its own line or below.
 LAYERS = """
 errors
-settings events files recurrence
+settings events files recurrence threads
 vocabulary
 corpus engine
-batches sampling model optimizer sizing threads checkpoint verdict
+batches sampling model optimizer sizing checkpoint verdict
+ensemble learner
 evaluation runs card memory neurons copied
 insight
 pretrained

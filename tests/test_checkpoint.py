@@ -11,7 +11,7 @@ import torch
 
 from charrnn import checkpoint
 from charrnn.errors import CheckpointError
-from charrnn.model import CharRNN
+from charrnn.ensemble import Ensemble
 from charrnn.sampling import generate
 from charrnn.settings import ModelSettings, SamplingSettings, Settings
 from charrnn.vocabulary import Vocabulary
@@ -35,14 +35,15 @@ def test_two_files_are_a_model(folder, trained):
     assert text_of(model) == text_of(original)
 
 
+@pytest.mark.parametrize("members", [1, 2])
 @pytest.mark.parametrize("layers", [1, 2])
-def test_save_and_load_is_a_round_trip(cell, layers, tmp_path):
+def test_save_and_load_is_a_round_trip(cell, layers, members, tmp_path):
     if cell == "handwritten" and layers > 1:
         pytest.skip("the handwritten cell has one layer")
-    settings = Settings.of("quick", cell=cell, hidden_size=5, embedding_size=3, num_layers=layers, dropout=0.1, min_count=2)
+    sizes = dict(hidden_size=5, embedding_size=3, num_layers=layers, dropout=0.1, members=members)
+    settings = Settings.of("quick", cell=cell, min_count=2, **sizes)
     vocabulary = Vocabulary("\n \"'\\aé漢😀\u2028")
-    model = CharRNN(settings.model, len(vocabulary))
-    weights = {name: w.numpy() for name, w in model.state_dict().items()}
+    weights = Ensemble(settings.model, len(vocabulary)).weights()
     checkpoint.save_config(tmp_path, settings, vocabulary, {"name": "n"})
     checkpoint.save_weights(tmp_path, weights)
     again = checkpoint.load(tmp_path)
@@ -50,8 +51,14 @@ def test_save_and_load_is_a_round_trip(cell, layers, tmp_path):
     assert again.weights.keys() == weights.keys() == checkpoint.shapes(settings.model, len(vocabulary)).keys()
     for name, w in weights.items():
         assert again.weights[name].tobytes() == w.tobytes() and again.weights[name].shape == w.shape
-    torch_model = CharRNN(again.settings.model, len(again.vocabulary))
-    torch_model.load_state_dict({name: torch.from_numpy(w) for name, w in again.weights.items()})
+    Ensemble(again.settings.model, len(again.vocabulary)).load_weights(again.weights)
+
+
+def test_a_model_saved_before_there_were_members_has_one(folder):
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    del config["settings"]["model"]["members"]
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert checkpoint.load(folder).settings.model.members == 1
 
 
 def test_config_is_for_people_to_read(folder):
@@ -192,7 +199,9 @@ def test_weights_that_do_not_fit_are_refused(folder, spoil, words):
         checkpoint.load(folder)
 
 
-def test_shapes_are_those_of_the_torch_model(cell):
-    settings = ModelSettings(cell=cell, hidden_size=5, embedding_size=3, num_layers=1 if cell == "handwritten" else 3, dropout=0)
-    expected = {name: tuple(w.shape) for name, w in CharRNN(settings, 7).state_dict().items()}
+@pytest.mark.parametrize("members", [1, 3])
+def test_shapes_are_those_of_the_torch_model(cell, members):
+    layers = 1 if cell == "handwritten" else 3
+    settings = ModelSettings(cell=cell, hidden_size=5, embedding_size=3, num_layers=layers, dropout=0, members=members)
+    expected = {name: w.shape for name, w in Ensemble(settings, 7).weights().items()}
     assert checkpoint.shapes(settings, 7) == expected

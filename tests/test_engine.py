@@ -5,20 +5,20 @@ import pytest
 import torch
 
 from charrnn.engine import Engine
-from charrnn.model import CharRNN
+from charrnn.ensemble import Ensemble
 from charrnn.settings import ModelSettings
 
 V = 13
 
 
-def pair(cell: str, layers: int) -> tuple[CharRNN, Engine]:
+def pair(cell: str, layers: int, members: int = 1) -> tuple[Ensemble, Engine]:
     torch.manual_seed(3)
-    settings = ModelSettings(cell=cell, hidden_size=9, embedding_size=6, num_layers=layers, dropout=0.3)
-    model = CharRNN(settings, V).eval()
+    settings = ModelSettings(cell=cell, hidden_size=9, embedding_size=6, num_layers=layers, dropout=0.3, members=members)
+    model = Ensemble(settings, V).eval()
     with torch.no_grad():  # away from the zeros of the initialisation, where a mistake with a bias would not show
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
-    return model, Engine(settings, {name: w.numpy() for name, w in model.state_dict().items()})
+    return model, Engine(settings, model.weights())
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -28,24 +28,25 @@ def layers(request, cell):
     return request.param
 
 
-def test_engine_is_the_model(cell, layers):
-    model, engine = pair(cell, layers)
+@pytest.mark.parametrize("members", [1, 2, 3])
+def test_engine_is_the_model(cell, layers, members):
+    model, engine = pair(cell, layers, members)
     ids = np.random.default_rng(0).integers(V, size=(4, 25))
     with torch.no_grad():
         expected, end = model(torch.from_numpy(ids))
     state = engine.start(4)
     for t in range(25):
         np.testing.assert_allclose(engine.step(ids[:, t], state), expected[:, t].numpy(), atol=2e-5)
-    h = end[0] if cell == "lstm" else end
-    np.testing.assert_allclose(np.stack(state.h), h.numpy(), atol=2e-5)
+    ends = [torch.cat(parts, dim=-1).numpy() for parts in zip(*(e if cell == "lstm" else (e,) for e in end))]
+    np.testing.assert_allclose(np.stack(state.h), ends[0], atol=2e-5)
     if cell == "lstm":
-        np.testing.assert_allclose(np.stack(state.c), end[1].numpy(), atol=2e-5)
+        np.testing.assert_allclose(np.stack(state.c), ends[1], atol=2e-5)
     else:
         assert state.c == []
 
 
 def test_rows_can_be_taken_and_copied(cell):
-    _, engine = pair(cell, 1)
+    _, engine = pair(cell, 1, members=2)
     state = engine.start(2)
     engine.step(np.array([1, 2]), state)
     kept = state.copy()
@@ -59,7 +60,7 @@ def test_rows_can_be_taken_and_copied(cell):
 
 def test_the_given_weights_are_left_alone(cell):
     model, _ = pair(cell, 1)
-    weights = {name: w.numpy().copy() for name, w in model.state_dict().items()}
+    weights = model.weights()
     before = {name: w.copy() for name, w in weights.items()}
     engine = Engine(model.settings, weights)
     engine.step(np.array([0]), engine.start())

@@ -73,7 +73,7 @@ def test_baselines_by_hand():
 
 def checkpoint(lowercase: bool = False) -> Checkpoint:
     torch.manual_seed(4)
-    settings = Settings.of("quick", hidden_size=6, embedding_size=4, dropout=0.2, lowercase=lowercase)
+    settings = Settings.of("quick", hidden_size=6, embedding_size=4, dropout=0.2, members=1, lowercase=lowercase)
     vocabulary = Vocabulary("\n abcde")
     model = CharRNN(settings.model, len(vocabulary))
     return Checkpoint(settings, vocabulary, {name: w.numpy() for name, w in model.state_dict().items()}, {})

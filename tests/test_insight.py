@@ -19,7 +19,7 @@ V = len(LETTERS)
 
 def network(cell: str, layers: int = 1) -> CharRNN:
     torch.manual_seed(5)
-    settings = ModelSettings(cell=cell, hidden_size=9, embedding_size=6, num_layers=layers, dropout=0.2)
+    settings = ModelSettings(cell=cell, hidden_size=9, embedding_size=6, num_layers=layers, dropout=0.2, members=1)
     model = CharRNN(settings, V).eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -38,7 +38,7 @@ def ids():
 
 def test_surprise_adds_up_to_the_evaluated_loss(cell, ids):
     model = network(cell)
-    settings = Settings.of("quick", cell=cell, hidden_size=9, embedding_size=6, dropout=0.2)
+    settings = Settings.of("quick", cell=cell, hidden_size=9, embedding_size=6, dropout=0.2, members=1)
     checkpoint = Checkpoint(settings, LETTERS, weights_of(model), {})
     expected = score(checkpoint, LETTERS.decode(ids), window=64)
     bits = surprise(read_text(checkpoint.engine, ids))

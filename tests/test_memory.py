@@ -73,7 +73,7 @@ def test_kept_is_the_mean_of_the_gate_that_keeps(cell):
 
 @pytest.mark.parametrize("kind", ["rnn", "gru", "lstm"])
 def test_an_untrained_network_is_drawn_as_the_model_draws_it(kind):
-    settings = ModelSettings(cell="lstm", hidden_size=64, embedding_size=48, num_layers=2, dropout=0.0)
+    settings = ModelSettings(cell="lstm", hidden_size=64, embedding_size=48, num_layers=2, dropout=0.0, members=1)
     alone, weights = untrained(settings, 40, kind)
     assert alone.num_layers == 1 and alone.cell == kind
     assert {name: w.shape for name, w in weights.items()} == shapes(alone, 40)
@@ -86,5 +86,5 @@ def test_an_untrained_network_is_drawn_as_the_model_draws_it(kind):
 
 
 def test_an_untrained_network_is_never_large():
-    settings = ModelSettings(cell="rnn", hidden_size=2048, embedding_size=8, dropout=0.0)
+    settings = ModelSettings(cell="rnn", hidden_size=2048, embedding_size=8, dropout=0.0, members=1)
     assert untrained(settings, 5, "rnn")[0].hidden_size == LARGEST

@@ -22,7 +22,7 @@ def pair(kind, layers=1, dropout=0.0):
     torch.manual_seed(1)
     theirs, ours, _ = CELLS[kind]
     theirs = theirs(D, H, layers, batch_first=True, dropout=dropout).double()
-    ours = ours(D, H, layers, dropout=dropout).double()
+    ours = ours(D, H, layers, between=nn.Dropout(dropout)).double()
     ours.load_state_dict(theirs.state_dict())
     return theirs, ours
 
@@ -82,14 +82,25 @@ def test_a_state_does_not_keep_the_chunk_that_led_to_it(kind):
     assert state.untyped_storage().nbytes() == state.nbytes
 
 
-def test_more_rows_than_pay_off_go_torchs_own_way(kind, monkeypatch):
+def test_what_does_not_pay_off_goes_torchs_own_way(kind, monkeypatch):
     theirs, ours = pair(kind)
-    seen, through = [], recurrence.through_layers
-    monkeypatch.setattr(recurrence, "through_layers", lambda *given: seen.append(len(given[2])) or through(*given))
-    for rows in (ours.ROWS, ours.ROWS + 1):
+    written_out = CELLS[kind][2].__name__
+    seen, cell = [], getattr(recurrence, written_out)
+    monkeypatch.setattr(recurrence, written_out, lambda x, *given: seen.append(x.shape[1]) or cell(x, *given))
+    most = ours.SMALL // H
+    for rows in (most, most + 1):
         (x,) = leaves((rows, T, D))
         torch.testing.assert_close(ours(x), theirs(x))
-    assert seen == [ours.ROWS]
+    assert seen == [most]
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_lstm_is_torchs_own(layers):
+    theirs, ours = nn.LSTM(D, H, layers, batch_first=True), recurrence.LSTM(D, H, layers)
+    ours.load_state_dict(theirs.state_dict())
+    x, *state = torch.randn(N, T, D), torch.randn(layers, N, H), torch.randn(layers, N, H)
+    for given in (None, tuple(state)):
+        torch.testing.assert_close(ours(x, given), theirs(x, given))
 
 
 def test_dropout_between_layers_acts_in_training_only(kind):

@@ -18,7 +18,7 @@ DRAWS = 6400
 
 def engine_with(odds: np.ndarray) -> Engine:
     """A network whose next character has these odds, whatever came before."""
-    settings = ModelSettings(cell="rnn", hidden_size=2, embedding_size=2, dropout=0.0)
+    settings = ModelSettings(cell="rnn", hidden_size=2, embedding_size=2, dropout=0.0, members=1)
     v = len(odds)
     weights = {"embedding.weight": np.zeros((v, 2)), "decoder.weight": np.zeros((v, 2)), "decoder.bias": np.log(odds)}
     weights |= {f"rnn.{name}_l0": np.zeros((2, 2)) for name in ("weight_ih", "weight_hh")}

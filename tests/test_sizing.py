@@ -36,6 +36,7 @@ def test_every_open_size_is_chosen(cell, characters, vocabulary):
 
 def test_what_is_given_stays():
     given = dict(
+        members=3,
         hidden_size=77,
         embedding_size=11,
         dropout=0.0,

@@ -1,5 +1,6 @@
 """The training loop: resumable bit for bit, honest about its end."""
 
+import copy
 import json
 import math
 import time
@@ -13,8 +14,8 @@ import torch
 from charrnn.corpus import Corpus
 from charrnn.errors import CorpusError, SettingsError, TrainingError
 from charrnn.events import Failed, Finished, Sample, Started, Step, Validation
+from charrnn.ensemble import Ensemble
 from charrnn.evaluation import windowed_loss
-from charrnn.model import CharRNN
 from charrnn.settings import Settings, TrainingSettings
 from charrnn.training import SIZES, Snapshot, Training, schedule, validation_marks
 
@@ -53,7 +54,8 @@ def stop_after(steps: int):
 def test_resume_is_uninterrupted(cell, batching, budget, training_on, small, written, tmp_path):
     corpus = Corpus.from_text(written(230))
     batch = {"streams": 4, "windows": 32}[batching]  # about six updates an epoch
-    settings = small(cell=cell, batching=batching, batch_size=batch, dropout=0.4, num_layers=1 if cell == "handwritten" else 2, **budget)
+    layers, members = (1, 2) if cell == "handwritten" else (2, 1)
+    settings = small(cell=cell, batching=batching, batch_size=batch, dropout=0.4, num_layers=layers, members=members, **budget)
     whole = training_on(corpus, settings)
     expected = list(whole.events())
     assert expected[-1].reason == "budget" and whole.step >= 12
@@ -85,11 +87,11 @@ def test_a_snapshot_between_an_update_and_its_check_loses_nothing(training_on, s
         part = training_on(corpus, small(), snapshot=part.snapshot())
         events += list(part.events())
         assert timeless(events) == timeless(expected), stop
-        assert same(part.weights(), whole.weights())
+        assert same(part.model.weights(), whole.model.weights())
 
 
 def test_others_may_draw_random_numbers_while_it_trains(training_on, small, corpus, cell):
-    settings = small(cell=cell, dropout=0.4)
+    settings = small(cell=cell, dropout=0.4, members=2, num_layers=1 if cell == "handwritten" else 2)
     undisturbed = training_on(corpus, settings)
     expected = timeless(undisturbed.events())
     torch.manual_seed(5)
@@ -100,7 +102,7 @@ def test_others_may_draw_random_numbers_while_it_trains(training_on, small, corp
         events.append(event)
         drawn.append(torch.rand(1))
         np.random.rand()
-    assert timeless(events) == expected and same(disturbed.weights(), undisturbed.weights())
+    assert timeless(events) == expected and same(disturbed.model.weights(), undisturbed.model.weights())
     assert torch.equal(torch.cat(drawn)[:4], alone)  # nor does the training disturb them
 
 
@@ -108,10 +110,10 @@ def test_the_same_seed_gives_the_same_training(training_on, small, corpus):
     first, second, other = (training_on(corpus, small(seed=seed)) for seed in (3, 3, 4))
     events = [timeless(training.events()) for training in (first, second, other)]
     assert events[0] == events[1] != events[2]
-    assert same(first.weights(), second.weights()) and not same(first.weights(), other.weights())
+    assert same(first.model.weights(), second.model.weights()) and not same(first.model.weights(), other.model.weights())
 
 
-@pytest.mark.parametrize("change", [{"hidden_size": 13}, {"cell": "gru"}, {"num_layers": 2}])
+@pytest.mark.parametrize("change", [{"hidden_size": 13}, {"cell": "gru"}, {"num_layers": 2}, {"members": 2}])
 def test_a_snapshot_of_another_training_is_refused(training_on, small, corpus, change):
     training = training_on(corpus, small())
     list(training.events(stop_after(2)))
@@ -119,7 +121,7 @@ def test_a_snapshot_of_another_training_is_refused(training_on, small, corpus, c
         training_on(corpus, small(**change), snapshot=training.snapshot())
 
 
-@pytest.mark.parametrize("missing", ["random", "model.decoder.bias"])
+@pytest.mark.parametrize("missing", ["member.0.random", "member.0.model.decoder.bias"])
 def test_a_snapshot_with_something_missing_is_refused(training_on, small, corpus, missing):
     training = training_on(corpus, small())
     list(training.events(stop_after(2)))
@@ -138,8 +140,7 @@ def test_one_update_is_truncated_bptt_by_hand(training_on, small, corpus):
     """Losses of the first three steps against a loop written out, with the state carried and detached between chunks."""
     settings = small(cell="lstm", dropout=0.0, schedule="constant", steps=3)
     training = training_on(corpus, settings)
-    model = CharRNN(settings.model, len(corpus.vocabulary))
-    model.load_state_dict({name: torch.from_numpy(w) for name, w in training.weights().items()})
+    model = copy.deepcopy(training.model.members[0])
     losses = [event.loss for event in training.events() if isinstance(event, Step)]
     source, state = training.batches, None
     inputs, targets, _ = source.batch(0)
@@ -153,8 +154,7 @@ def test_memory_is_carried_where_it_should_be(training_on, small, corpus, cell):
     """With a learning rate of almost nothing, the loss of later steps is that of the unbroken text."""
     settings = small(cell=cell, dropout=0.0, learning_rate=1e-6, schedule="constant", steps=4, weight_decay=0.0)
     training = training_on(corpus, settings)
-    model = CharRNN(settings.model, len(corpus.vocabulary))
-    model.load_state_dict({name: torch.from_numpy(w) for name, w in training.weights().items()})
+    model = copy.deepcopy(training.model.members[0])
     losses = [event.loss for event in training.events() if isinstance(event, Step)]
     state = None
     for step, loss in enumerate(losses):
@@ -170,7 +170,7 @@ def test_memory_is_carried_where_it_should_be(training_on, small, corpus, cell):
 def test_windows_forget_and_count_the_mean(training_on, small, corpus):
     training = training_on(corpus, small(batching="windows", dropout=0.0, steps=2))
     list(training.events())
-    assert training._memory(np.ones(4, dtype=bool)) is None
+    assert training.learners[0]._memory(np.ones(4, dtype=bool)) is None
 
 
 def test_it_learns_and_keeps_the_best(training_on, small, written):
@@ -182,8 +182,8 @@ def test_it_learns_and_keeps_the_best(training_on, small, written):
     assert training.best_loss == min(event.loss for event in validations) == events[-1].best_loss
     bests = [event.loss for event in validations if event.best]
     assert bests == sorted(bests, reverse=True)
-    model = CharRNN(training.settings.model, len(corpus.vocabulary))
-    model.load_state_dict({name: torch.from_numpy(w) for name, w in training.best.items()})
+    model = Ensemble(training.settings.model, len(corpus.vocabulary))
+    model.load_weights(training.best)
     assert windowed_loss(model, training.validation_ids) == pytest.approx(training.best_loss, abs=1e-6)
     sample = [event for event in events if isinstance(event, Sample)][-1]
     assert "abcdefgh\n" in sample.text and sample.prime == "\n"
@@ -193,7 +193,7 @@ def test_events_come_in_order(training_on, small, corpus):
     training = training_on(corpus, small(steps=30))
     events = list(training.events())
     assert isinstance(events[0], Started) and isinstance(events[-1], Finished)
-    assert events[0].parameters == sum(w.size for w in training.weights().values())
+    assert events[0].parameters == sum(w.size for w in training.model.weights().values())
     assert events[0].uniform == pytest.approx(math.log(len(corpus.vocabulary)))
     steps = [event for event in events if isinstance(event, Step)]
     assert [event.step for event in steps] == list(range(1, 31))
@@ -282,7 +282,7 @@ def test_divergence_ends_in_words(training_on, small, corpus):
 
 def poison(training: Training) -> None:
     with torch.no_grad():
-        training.model.decoder.bias[0] = float("nan")
+        training.model.members[0].decoder.bias[0] = float("nan")
 
 
 def test_weights_that_are_no_numbers_end_in_words(training_on, small, corpus, cell):
@@ -320,9 +320,9 @@ def test_who_stops_at_once_has_a_model_too(training_on, small, corpus):
 def test_a_finished_training_has_nothing_left_to_do(training_on, small, corpus):
     training = training_on(corpus, small())
     list(training.events())
-    before = training.weights()
+    before = training.model.weights()
     again = list(training.events())
-    assert [type(event) for event in again] == [Started, Finished] and same(training.weights(), before)
+    assert [type(event) for event in again] == [Started, Finished] and same(training.model.weights(), before)
 
 
 @pytest.mark.parametrize("name", SIZES)

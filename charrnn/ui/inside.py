@@ -140,24 +140,22 @@ class InsideTab:
         return html, cards.notice(" ".join(said)), *controls
 
     def _view(self, token, run, model, text, view, unit, second) -> str:
-        settings, vocabulary = model.settings.model, model.vocabulary
+        (settings, weights), vocabulary = model.as_one, model.vocabulary
         ids = vocabulary.encode(text)
         if view == COPIED:
             return _copied(run, model, text)
         if view == MEMORY:
             if len(ids) < 3:
                 raise CorpusError("Looking back", "the text is too short to look back in it", "Type a sentence or more")
-            curves = {f"{run.name} ({settings.cell})": influence(settings, model.weights, ids)}
+            curves = {f"{run.name} ({settings.cell})": influence(settings, weights, ids)}
             if second and second != run.name:
                 other = self.generate.model_for(token, second)
                 theirs = other.vocabulary.encode(adapt(other, text).text)
                 if len(theirs) > 2:
-                    curves[f"{second} ({other.settings.model.cell})"] = influence(
-                        other.settings.model, other.weights, theirs
-                    )
+                    curves[f"{second} ({other.settings.model.cell})"] = influence(*other.as_one, theirs)
             for cell in ("rnn", "lstm"):
-                blank, weights = untrained(settings, len(vocabulary), cell)
-                curves[f"an {cell} of {blank.hidden_size} units before training"] = influence(blank, weights, ids)
+                blank, drawn = untrained(settings, len(vocabulary), cell)
+                curves[f"an {cell} of {blank.hidden_size} units before training"] = influence(blank, drawn, ids)
             return insights.memory_view(curves)
         reading = read_text(model.engine, ids)
         if view == NEXT:
@@ -171,7 +169,7 @@ class InsideTab:
             own = int(unit) - 1 if unit else None
             return insights.neurons_view(text, units, find_trackers(text, units), settings.num_layers, own)
         if view == LESSON:
-            shares = influence(settings, model.weights, ids) if len(ids) > 1 else None
+            shares = influence(settings, weights, ids) if len(ids) > 1 else None
             return lesson_view(model, reading, shares)
         return insights.surprise_view(reading, vocabulary)
 

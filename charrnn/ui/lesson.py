@@ -21,12 +21,12 @@ CARRIED = {
 
 def lesson_view(model: Checkpoint, reading: Reading, shares: np.ndarray | None) -> str:
     """The lesson; `shares` is the model's influence by distance (see memory.py), None for a text of one character."""
-    settings, v = model.settings.model, len(model.vocabulary)
+    (settings, weights), v = model.as_one, len(model.vocabulary)
     characters = model.vocabulary.characters
     d, h = settings.embedding_size, settings.hidden_size
     first = characters[reading.ids[0]]
     p = odds(reading.logits[: STEPS + 1])
-    embedded = model.weights["embedding.weight"][reading.ids[:STEPS]]
+    embedded = weights["embedding.weight"][reading.ids[:STEPS]]
     sections = [
         (
             "A character becomes numbers",
@@ -128,9 +128,9 @@ def _one_unit(model: Checkpoint, reading: Reading) -> str:
     """The arithmetic of one unit of the first layer at the second character (the first has no memory to weigh)."""
     if len(reading.ids) < 2:
         return ""
-    settings = model.settings.model
-    layer = Layer(settings.cell, *layer_weights(settings, model.weights, 0))
-    x = model.weights["embedding.weight"][reading.ids[:2, None]]
+    settings, weights = model.as_one
+    layer = Layer(settings.cell, *layer_weights(settings, weights, 0))
+    x = weights["embedding.weight"][reading.ids[:2, None]]
     hidden = layer.forward(x)[:, 0]
     unit = int(np.abs(hidden[1]).argmax())
     old, new = (_number(h[unit]) for h in hidden)
@@ -187,7 +187,7 @@ def _fading(shares: np.ndarray | None) -> str:
 
 def _keeping(model: Checkpoint, reading: Reading) -> str:
     cell = model.settings.model.cell
-    share = kept(model.settings.model, model.weights, reading.ids)
+    share = kept(*model.as_one, reading.ids)
     if share is None:
         return "This model is a plain recurrent network and has no gates. Train an lstm on the same text and compare their memories."
     gate = "forget" if cell == "lstm" else "update"

@@ -4,7 +4,7 @@ from dataclasses import Field, fields
 
 import gradio as gr
 
-from ..settings import PRESETS, Settings, bounds, optional, type_of
+from ..settings import BUDGETS, PRESETS, Settings, bounds, optional, type_of
 
 
 def component(group: type, f: Field, value, **options) -> gr.components.Component:
@@ -19,7 +19,8 @@ def component(group: type, f: Field, value, **options) -> gr.components.Componen
         return gr.Textbox(info=help, **common)
     help = f"{help} {bounds(f).capitalize()}."
     if optional(group, f):  # a number box cannot be empty, and empty is what leaves the choice to us
-        return gr.Textbox(info=help, placeholder="chosen for you", **common | {"value": shown(value)})
+        placeholder = "not used" if f.name in BUDGETS else "chosen for you"
+        return gr.Textbox(info=help, placeholder=placeholder, **common | {"value": shown(value)})
     return gr.Number(info=help, step=1 if kind is int else 0.001, **common)
 
 

@@ -43,7 +43,7 @@ def measure() -> Iterator[Figure]:
 def network(hidden: int) -> tuple[CharRNN, Engine, Vocabulary]:
     """An untrained lstm for 65 characters, in torch and in numpy."""
     torch.manual_seed(0)
-    settings = ModelSettings(hidden_size=hidden, embedding_size=64, dropout=0.0)
+    settings = ModelSettings(hidden_size=hidden, embedding_size=64, dropout=0.0, members=1)
     vocabulary = Vocabulary.of({chr(code): 1 for code in range(48, 113)})
     model = CharRNN(settings, len(vocabulary)).eval()
     return model, Engine(settings, {name: w.numpy() for name, w in model.state_dict().items()}), vocabulary
