@@ -8,6 +8,7 @@ The reader's map, in the order in which the files explain each other:
     batches.py      ids -> the batch of every step
     sizing.py       text, budget, machine -> the settings that were left open
     model.py        the network in torch: ids, state -> logits, state; recurrence.py holds its faster cells
+    ensemble.py     several networks as one model, side by side; learner.py takes one of them through its batches
     optimizer.py    gradients -> updates
     training.py     the loop: an iterator of events (events.py), resumable; threads.py finds its number of threads
     pretrained.py   a bundled model as the start of a training; bundle.py makes those
@@ -21,7 +22,7 @@ The reader's map, in the order in which the files explain each other:
     __main__.py     the command line; errors.py and files.py serve all
 
 Notation of shapes: N parallel sequences, T steps of truncated BPTT, D embedding, H hidden units, V vocabulary, L layers,
-G gates. Loss is in nats per character.
+G gates, M members. Loss is in nats per character.
 """
 
 from importlib import import_module

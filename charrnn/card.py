@@ -15,6 +15,7 @@ def card(name: str, model: Checkpoint, score: dict, command: str, licence: str) 
     settings, origin = model.settings, model.origin
     sizes = settings.model
     parameters = sum(w.size for w in model.weights.values())
+    members = "" if sizes.members == 1 else f"{sizes.members} side by side, each "
     samples = "\n\n".join(
         f"Temperature {t:g}, seed 1:\n\n```text\n{_sample(model, t)}\n```" for t in TEMPERATURES
     )
@@ -34,7 +35,7 @@ A character-level {sizes.cell} that writes like [{origin["name"]}](../../data/{o
 | | |
 |---|---|
 | trained on | the first {origin["training"]:,} of {origin["characters"]:,} characters |
-| network | {sizes.num_layers} x {sizes.cell}, {sizes.hidden_size} units, embedding {sizes.embedding_size}, dropout {sizes.dropout:g}, {parameters:,} parameters |
+| network | {members}{sizes.num_layers} x {sizes.cell}, {sizes.hidden_size} units, embedding {sizes.embedding_size}, dropout {sizes.dropout:g}, {parameters:,} parameters |
 | vocabulary | {len(model.vocabulary)} characters{", lower-cased" if settings.corpus.lowercase else ""} |
 | loss on the {score["chars"]:,} held-out characters | {score["nats_per_char"]:.3f} nats = {score["bits_per_char"]:.3f} bits per character (windows of {score["window"]} from a zero state) |
 | the same, read in one pass | {score["carried_nats_per_char"]:.3f} nats = {score["carried_bits_per_char"]:.3f} bits per character |

@@ -5,7 +5,7 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,28 +61,29 @@ class Corpus:
     @classmethod
     def read(cls, sources: Iterable[Path | str], settings: CorpusSettings = CorpusSettings()) -> "Corpus":
         """One or several plain-text files, in order. Raises CorpusError on what is not text."""
-        named = []
-        for source in map(Path, sources):
-            try:
-                named.append((source.name, source.read_bytes()))
-            except OSError as error:
-                raise CorpusError(
-                    f"Reading {source}", error.strerror or str(error), "Name a plain-text file that exists"
-                ) from None
-        return cls.from_bytes(named, settings)
+
+        def named() -> Iterator[tuple[str, bytes]]:
+            for source in map(Path, sources):
+                try:
+                    yield source.name, source.read_bytes()
+                except OSError as error:
+                    raise CorpusError(
+                        f"Reading {source}", error.strerror or str(error), "Name a plain-text file that exists"
+                    ) from None
+
+        return cls.from_bytes(named(), settings)
 
     @classmethod
     def from_bytes(
         cls, files: Iterable[tuple[str, bytes]], settings: CorpusSettings = CorpusSettings()
     ) -> "Corpus":
         """The files' bytes, each with its name and maybe its own encoding, joined by a line break."""
-        files = list(files)
-        if not files:
+        decoded = [(name, *decode(name, raw)) for name, raw in files]  # one file's bytes in memory at a time
+        if not decoded:
             raise CorpusError("Reading the text", "no file was given", "Choose at least one plain-text file")
-        decoded = [decode(name, raw) for name, raw in files]
-        name = Path(files[0][0]).stem + (f" and {len(files) - 1} more" if len(files) > 1 else "")
-        notes = [f"{file[0]}: read as {encoding}." for file, (_, encoding) in zip(files, decoded)]
-        texts = [text for text, _ in decoded]
+        names, texts, encodings = zip(*decoded, strict=True)
+        name = Path(names[0]).stem + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+        notes = [f"{file}: read as {encoding}." for file, encoding in zip(names, encodings, strict=True)]
         joined = texts[0] if len(texts) == 1 else "\n".join(text.removesuffix("\n") for text in texts) + "\n"
         return cls._clean(name, joined, settings, notes)
 

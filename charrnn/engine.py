@@ -146,6 +146,11 @@ def split_members(settings: ModelSettings, weights: dict[str, np.ndarray]) -> li
     return [{name: w[member] for name, w in weights.items()} for member in range(settings.members)]
 
 
+def join_members(members: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """What `split_members` takes apart."""
+    return members[0] if len(members) == 1 else {name: np.stack([w[name] for w in members]) for name in members[0]}
+
+
 def side_by_side(members: list[np.ndarray], hidden_size: int) -> np.ndarray:
     """M arrays (N, G H) over gates -> (N, G M H): gate by gate, the members' units side by side."""
     if len(members) == 1:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .engine import join_members, split_members
 from .model import CharRNN, State
 from .settings import ModelSettings
 
@@ -53,13 +54,9 @@ class Ensemble(nn.Module):
 
     def weights(self) -> dict[str, np.ndarray]:
         """A copy of all weights by name; those of M > 1 members stacked, (M, ...)."""
-        members = [{name: w.cpu().numpy() for name, w in member.state_dict().items()} for member in self.members]
-        if len(members) == 1:
-            return {name: w.copy() for name, w in members[0].items()}
-        return {name: np.stack([member[name] for member in members]) for name in members[0]}
+        return join_members([{name: w.cpu().numpy().copy() for name, w in member.state_dict().items()} for member in self.members])
 
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         """Take over what `weights` gave."""
-        for number, member in enumerate(self.members):
-            own = weights if len(self.members) == 1 else {name: w[number] for name, w in weights.items()}
+        for member, own in zip(self.members, split_members(self.settings, weights), strict=True):
             member.load_state_dict({name: torch.from_numpy(w) for name, w in own.items()})

@@ -1,11 +1,13 @@
 """Starting a training from a model that comes with charrnn, instead of from random weights."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from .checkpoint import Checkpoint, load
 from .corpus import bundled_folder
+from .engine import join_members, split_members
 from .errors import SettingsError
 from .insight import read_text, surprise
 from .settings import NOTHING, Settings
@@ -40,7 +42,7 @@ def starting_model(settings: Settings, vocabulary: Vocabulary, ids: np.ndarray) 
             "Starting from a trained model", f"none called {name!r} comes with charrnn", f"Use {NOTHING!r} or a bundled model"
         )
     model = load(folder)
-    sizes = {key: getattr(model.settings.model, key) for key in ("members", "cell", "hidden_size", "embedding_size", "num_layers")}
+    sizes = {key: getattr(model.settings.model, key) for key in ("cell", "hidden_size", "embedding_size", "num_layers")}
     other = [key for key, value in sizes.items() if getattr(settings.model, key) not in (None, value)]
     if name is None and (other or not familiar(model, vocabulary, ids)):
         return settings.changed(start=NOTHING), None
@@ -64,13 +66,22 @@ def familiar(model: Checkpoint, vocabulary: Vocabulary, ids: np.ndarray) -> bool
     return surprise(read_text(model.engine, known)).mean() < -(shares * np.log2(shares)).sum()
 
 
-def transplant(model: Checkpoint, vocabulary: Vocabulary, fresh: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The weights of `model` for another vocabulary: a character it lacks keeps its row of the `fresh` weights."""
-    shared = [c for c in vocabulary.characters if c in model.vocabulary]
-    to, from_ = [vocabulary.stoi[c] for c in shared], [model.vocabulary.stoi[c] for c in shared]
-    weights = {name: w.copy() for name, w in model.weights.items()}
+def transplant(model: Checkpoint, vocabulary: Vocabulary, members: int, fresh: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The weights of `model` for another vocabulary and so many members, each beginning as one of the model's.
+
+    A character that the model lacks keeps its row of the `fresh` weights.
+    """
+    given = split_members(model.settings.model, model.weights)
+    own = split_members(replace(model.settings.model, members=members), fresh)
+    return join_members([_transplanted(given[i % len(given)], own[i], model.vocabulary, vocabulary) for i in range(members)])
+
+
+def _transplanted(given: dict, fresh: dict, known: Vocabulary, vocabulary: Vocabulary) -> dict[str, np.ndarray]:
+    """The same for one member, of a model that knew the `known` characters."""
+    shared = [c for c in vocabulary.characters if c in known]
+    to, from_ = [vocabulary.stoi[c] for c in shared], [known.stoi[c] for c in shared]
+    weights = {name: w.copy() for name, w in given.items()}
     for name in ("embedding.weight", "decoder.weight", "decoder.bias"):  # those with a row for each character
-        axis = (slice(None),) * (model.settings.model.members > 1)  # that of the members comes first
         weights[name] = fresh[name].copy()
-        weights[name][(*axis, to)] = model.weights[name][(*axis, from_)]
+        weights[name][to] = given[name][from_]
     return weights

@@ -14,6 +14,8 @@ from .settings import Settings
 
 HIDDEN_SIZES = (64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
 CHARACTERS_A_PARAMETER = 4.0  # a network pays off when training can show it so many characters for each parameter
+MEMBERS = (1, 2, 4)
+ENOUGH = 4.0  # passes; where each of several members gets so many, they beat one network of their joint size
 PASSES = 10.0  # through the same text; after more, the loss on unseen text gets worse however strong the dropout
 EFFICIENCY = {1: 0.7, 2: 1.1}  # of one thread's matrix-product rate is what training makes of one core, and of two or more
 LARGEST = ((100_000, 256), (600_000, 384), (2_000_000, 512))  # (c, H): with fewer than c characters, more than H units only memorise
@@ -33,27 +35,33 @@ def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float 
     short = characters < LARGEST[0][0]
     batch_size, seq_length = training.batch_size or (8 if short else 16), training.seq_length or 64
 
-    def seen(hidden: int) -> float:
-        """How many characters, repeats included, a network of this size would be shown within the budget."""
+    def seen(hidden: int, members: int) -> float:
+        """How many characters, repeats included, each of so many networks of this size would be shown within the budget."""
         if training.minutes is None:
             return float(training.steps * batch_size * seq_length if training.steps else training.epochs * characters)
-        flops = 6 * _weights(settings, hidden, embedding, vocabulary_size)  # forward 2, backward 4 a weight and character
+        flops = 6 * members * _weights(settings, hidden, embedding, vocabulary_size)  # forward 2, backward 4 a weight
         return min(60 * training.minutes * rate / flops, passes * characters)
 
-    def pays_off(hidden: int) -> bool:
-        """Whether the budget shows a network of this size enough text, or all the text there is often enough."""
-        return seen(hidden) >= min(passes * characters, CHARACTERS_A_PARAMETER * _weights(settings, hidden, embedding, 0))
+    def pays_off(hidden: int, members: int) -> bool:
+        """Whether the budget shows networks of this size enough text, or all the text there is often enough."""
+        needed = CHARACTERS_A_PARAMETER * _weights(settings, hidden, embedding, 0)
+        return seen(hidden, members) >= min(passes * characters, needed)
 
-    hidden = model.hidden_size
-    if hidden is None:
+    def widest(members: int) -> int:
+        """The largest size that pays off."""
         most = next((units for limit, units in LARGEST if characters < limit), HIDDEN_SIZES[-1])
-        hidden = max((h for h in HIDDEN_SIZES if h <= most and pays_off(h)), default=HIDDEN_SIZES[0])
-    expected = seen(hidden) / characters
+        return max((h for h in HIDDEN_SIZES if h <= most and pays_off(h, members)), default=HIDDEN_SIZES[0])
+
+    sizes = {m: model.hidden_size or widest(m) for m in ((model.members,) if model.members else MEMBERS)}
+    enough = min(ENOUGH, passes) * characters
+    members = max((m for m, hidden in sizes.items() if seen(hidden, m) >= enough), default=min(sizes))
+    hidden = sizes[members]
+    expected = seen(hidden, members) / characters
     if not short and expected > 0.9 * passes:  # time to spare: fewer and longer streams take more of it and learn more
         batch_size, seq_length = 8, 128
     dropout = round(min(0.5, 0.03 + 0.04 * expected), 2) if model.dropout is None else model.dropout
     chosen = dict(
-        members=model.members or 2,
+        members=members,
         hidden_size=hidden,
         embedding_size=embedding,
         dropout=dropout,
@@ -89,6 +97,7 @@ def _weights(settings: Settings, hidden: int, embedding: int, vocabulary_size: i
 def _sentence(settings: Settings, characters: int, passes: float) -> str:
     model, training = settings.model, settings.training
     layers = "one layer" if model.num_layers == 1 else f"{model.num_layers} layers"
+    layers = layers if model.members == 1 else f"{model.members} networks side by side, each {layers}"
     budget = "" if training.minutes is None else f" and {training.minutes:g} min"
     end = " (then it would only learn by heart)" if training.minutes and passes >= 0.99 * training.passes else ""
     return (

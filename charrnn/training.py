@@ -85,7 +85,7 @@ class Training:
             torch.manual_seed(settings.training.seed)
             self.model = Ensemble(settings.model, len(vocabulary)).to(self.device)
             if start is not None:
-                self.model.load_weights(transplant(start, vocabulary, self.model.weights()))
+                self.model.load_weights(transplant(start, vocabulary, settings.model.members, self.model.weights()))
             seeds = torch.randint(2**62, (settings.model.members,)).tolist()
         self.learners = [
             Learner(member, settings.training, batches(training_ids, settings.training, number), seed)

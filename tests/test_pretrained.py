@@ -1,9 +1,11 @@
 """Starting from a bundled model: what is kept, what is fresh, and when it is chosen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from charrnn.checkpoint import load
+from charrnn.checkpoint import load, shapes
 from charrnn.corpus import Corpus
 from charrnn.errors import SettingsError
 from charrnn.pretrained import SHORT, bundled_checkpoints, familiar, starting_model, transplant
@@ -24,7 +26,7 @@ def test_shared_characters_keep_their_rows_and_others_stay_fresh(songbook):
     vocabulary = Vocabulary("aeé漢")
     rows = {name: (len(vocabulary), *songbook.weights[name].shape[1:]) for name in ("embedding.weight", "decoder.weight", "decoder.bias")}
     fresh = {name: np.full(shape, 7.0, dtype=np.float32) for name, shape in rows.items()}
-    weights = transplant(songbook, vocabulary, fresh)
+    weights = transplant(songbook, vocabulary, 1, fresh)
     for name in rows:
         for i, c in enumerate(vocabulary.characters):
             expected = songbook.weights[name][songbook.vocabulary.stoi[c]] if c in "ae" else fresh[name][i]
@@ -32,6 +34,18 @@ def test_shared_characters_keep_their_rows_and_others_stay_fresh(songbook):
     for name in songbook.weights.keys() - rows.keys():
         assert (weights[name] == songbook.weights[name]).all()
     assert all(w is not songbook.weights[name] for name, w in weights.items())
+
+
+def test_each_member_starts_from_the_model(songbook):
+    vocabulary = Vocabulary("ae漢")
+    settings = replace(songbook.settings.model, members=2)
+    fresh = {name: np.full(shape, 7.0, dtype=np.float32) for name, shape in shapes(settings, len(vocabulary)).items()}
+    fresh["embedding.weight"][1] = 8.0
+    both = transplant(songbook, vocabulary, 2, fresh)
+    assert {name: w.shape for name, w in both.items()} == {name: w.shape for name, w in fresh.items()}
+    assert (both["embedding.weight"][:, 2] == [[7.0], [8.0]]).all()  # each keeps its own of what the model does not know
+    for name in both.keys() - {"embedding.weight"}:
+        assert (both[name][0] == both[name][1]).all()
 
 
 def test_a_model_is_familiar_with_its_own_language_only(songbook):

@@ -20,6 +20,12 @@ def hidden(*given, **changes):
     return sized(*given, **changes)[0].model.hidden_size
 
 
+def units(*given, **changes):
+    """What a model costs, but for its embedding: the square of its width, for each member."""
+    model = sized(*given, **changes)[0].model
+    return model.members * model.hidden_size**2
+
+
 @pytest.mark.parametrize("characters", CHARACTERS)
 @pytest.mark.parametrize("vocabulary", VOCABULARIES)
 def test_every_open_size_is_chosen(cell, characters, vocabulary):
@@ -77,10 +83,10 @@ def test_settings_that_were_sized_stay_as_they_are():
 @pytest.mark.parametrize("vocabulary", VOCABULARIES)
 def test_more_time_or_speed_is_never_a_smaller_model(cell, characters, vocabulary):
     for speed in SPEEDS:
-        sizes = [hidden(characters, vocabulary, speed, cell=cell, minutes=minutes) for minutes in MINUTES]
+        sizes = [units(characters, vocabulary, speed, cell=cell, minutes=minutes) for minutes in MINUTES]
         assert sizes == sorted(sizes)
     for minutes in MINUTES:
-        sizes = [hidden(characters, vocabulary, speed, cell=cell, minutes=minutes) for speed in SPEEDS]
+        sizes = [units(characters, vocabulary, speed, cell=cell, minutes=minutes) for speed in SPEEDS]
         assert sizes == sorted(sizes)
 
 
@@ -101,6 +107,16 @@ def test_a_short_text_is_regularised_and_a_large_one_is_given_a_large_model():
         assert settings.model.dropout >= 0.4 and settings.training.passes <= 15
         assert "learn by heart" in reason
     assert hidden(10_000_000, minutes=30) > hidden(500_000, minutes=30)
+
+
+def test_members_are_for_texts_that_are_read_again_and_again():
+    def members(*given, **changes):
+        return sized(*given, **changes)[0].model.members
+
+    assert [members(minutes=minutes) for minutes in (1, 3, 10, 60)] == [1, 1, 2, 4]
+    assert members(100_000_000, minutes=600) == 1 and members(50_000, minutes=1) == 4
+    assert members(members=3) == 3 and "3 networks side by side" in sized(members=3)[1]
+    assert members(50_000, minutes=1, hidden_size=1024) == 1
 
 
 def test_time_to_spare_goes_into_longer_stretches():

@@ -39,18 +39,23 @@ def measure() -> Iterator[Figure]:
 
 
 def presets(threads: int) -> Iterator[Figure]:
-    """The presets as they are sized for a text of 1 MB, and their lstm alone: forward and backward, nothing else."""
+    """The presets as they are sized for a text of 1 MB, and their lstm alone: forward and backward, nothing else. One thread is
+    for one member, since each has a thread of its own."""
     corpus = Corpus.from_text(made_up(1_000_000))
     speed = product_rate()
     for preset in ("quick", "balanced", "best"):
         for cell in ("lstm", "gru", "rnn"):
             if cell != "lstm" and preset != "balanced":
                 continue
-            sized, _ = fit(Settings.of(preset, cell=cell), 900_000, len(corpus.vocabulary), speed)
-            training = Training(sized.changed(steps=100_000, threads=threads), corpus.vocabulary, corpus.ids, corpus.ids[:9000])
-            of = f"{preset}, {cell} of {sized.model.hidden_size}, {threads} thread{'s' * (threads > 1)}"
+            wanted = Settings.of(preset, cell=cell, members=1 if threads == 1 else None)
+            sized, _ = fit(wanted, 900_000, len(corpus.vocabulary), speed)
+            members, each = sized.model.members, max(1, threads // sized.model.members)
+            training = Training(sized.changed(steps=100_000, threads=each), corpus.vocabulary, corpus.ids, corpus.ids[:9000])
+            several = f"{members} x " if members > 1 else ""
+            of = f"{preset}, {several}{cell} of {sized.model.hidden_size}, {threads} thread{'s' * (threads > 1)}"
             yield whole_step(f"training, {of}", training)
             if cell == "lstm":
+                training.model.threads = each
                 yield alone(f"forward and backward, {of}", training)
 
 
@@ -83,13 +88,16 @@ def whole_step(what: str, training: Training, steps: int = 96) -> Figure:
 
 
 def alone(what: str, training: Training) -> Figure:
-    """The recurrent layer without anything around it."""
-    settings, rnn = training.settings, training.model.rnn
+    """The recurrent layer of all members, without anything around it."""
+    settings, layers = training.settings, [member.rnn for member in training.model.members]
     n, t, d = settings.training.batch_size, settings.training.seq_length, settings.model.embedding_size
     x = torch.randn(n, t, d, requires_grad=True)
-    weights = [x, *rnn.parameters()]
-    seconds, yardstick = side_by_side(lambda: torch.autograd.grad(rnn(x)[0].square().sum(), weights), product())
-    flops = 6 * n * t * sum(p.numel() for p in rnn.parameters() if p.ndim == 2)
+
+    def gradients(rnn):
+        return torch.autograd.grad(rnn(x)[0].square().sum(), [x, *rnn.parameters()])
+
+    seconds, yardstick = side_by_side(lambda: training.model.side_by_side(gradients, layers), product())
+    flops = 6 * n * t * sum(p.numel() for rnn in layers for p in rnn.parameters() if p.ndim == 2)
     return share(what, flops / seconds / 1e9, PRODUCT_FLOPS / yardstick / 1e9)
 
 
