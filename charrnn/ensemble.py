@@ -41,8 +41,8 @@ class Ensemble(nn.Module):
         return sum(logits for logits, _ in results) / len(results), [state for _, state in results]
 
     def side_by_side(self, work: Callable, items: Iterable) -> list:
-        """[work(item) for item in items], one item for each member, all at once."""
-        grad = torch.is_grad_enabled()
+        """[work(item) for item in items], one item for each member; on a CPU, all at once."""
+        grad, at_once = torch.is_grad_enabled(), self._pool and next(self.parameters()).device.type == "cpu"
 
         def alone(item):
             if torch.get_num_threads() != self.threads:  # a setting of the thread that asks; setting it anew costs caches
@@ -50,7 +50,7 @@ class Ensemble(nn.Module):
             with torch.set_grad_enabled(grad):  # likewise
                 return work(item)
 
-        return list((self._pool.map if self._pool else map)(alone, items))
+        return list((self._pool.map if at_once else map)(alone, items))
 
     def weights(self) -> dict[str, np.ndarray]:
         """A copy of all weights by name; those of M > 1 members stacked, (M, ...)."""

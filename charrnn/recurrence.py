@@ -22,6 +22,8 @@ State = Tensor | tuple[Tensor, Tensor]  # (L, N, H) h; for the lstm (h, c)
 class Layers(nn.RNNBase):
     """What the three have in common: batch first, layer after layer, and whatever module stands `between` two of them."""
 
+    SMALL = 4096  # rows times units; with more, a step's product is large enough for torch's own way
+
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, between: nn.Module | None = None):
         super().__init__(input_size, hidden_size, num_layers, batch_first=True)
         self.between = between or nn.Identity()
@@ -47,8 +49,6 @@ class Layers(nn.RNNBase):
 class RNN(Layers, nn.RNN):
     """nn.RNN with tanh."""
 
-    SMALL = 8192
-
     def layer(self, x: Tensor, weights: list[Tensor], h: Tensor) -> tuple[Tensor, Tensor]:
         """(N, T, D), (N, H) -> (N, T, H), (N, H) through one layer."""
         if self.pays_off(x):
@@ -60,8 +60,6 @@ class RNN(Layers, nn.RNN):
 
 class GRU(Layers, nn.GRU):
     """nn.GRU."""
-
-    SMALL = 4096
 
     def layer(self, x: Tensor, weights: list[Tensor], h: Tensor) -> tuple[Tensor, Tensor]:
         """(N, T, D), (N, H) -> (N, T, H), (N, H) through one layer."""

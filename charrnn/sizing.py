@@ -15,7 +15,7 @@ from .settings import Settings
 HIDDEN_SIZES = (64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
 CHARACTERS_A_PARAMETER = 4.0  # a network pays off when training can show it so many characters for each parameter
 MEMBERS = (1, 2, 4)
-ENOUGH = 4.0  # passes; where each of several members gets so many, they beat one network of their joint size
+READINGS = 2.0  # passes that each of several members must get for every one of them, to beat one network of their joint size
 PASSES = 10.0  # through the same text; after more, the loss on unseen text gets worse however strong the dropout
 EFFICIENCY = {1: 0.7, 2: 1.1}  # of one thread's matrix-product rate is what training makes of one core, and of two or more
 LARGEST = ((100_000, 256), (600_000, 384), (2_000_000, 512))  # (c, H): with fewer than c characters, more than H units only memorise
@@ -53,8 +53,8 @@ def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float 
         return max((h for h in HIDDEN_SIZES if h <= most and pays_off(h, members)), default=HIDDEN_SIZES[0])
 
     sizes = {m: model.hidden_size or widest(m) for m in ((model.members,) if model.members else MEMBERS)}
-    enough = min(ENOUGH, passes) * characters
-    members = max((m for m, hidden in sizes.items() if seen(hidden, m) >= enough), default=min(sizes))
+    enough = {m: min(READINGS * m, passes) * characters for m in sizes}
+    members = max((m for m, hidden in sizes.items() if seen(hidden, m) >= enough[m]), default=min(sizes))
     hidden = sizes[members]
     expected = seen(hidden, members) / characters
     if not short and expected > 0.9 * passes:  # time to spare: fewer and longer streams take more of it and learn more

@@ -88,3 +88,11 @@ def test_the_last_batch_of_windows_may_be_smaller():
     source = Windows(np.arange(17), settings("windows"))
     assert [len(source.batch(step)[2]) for step in range(source.steps_per_epoch)] == [4, 4, 2]
     assert len(Windows(np.arange(9), settings("windows")).batch(0)[2]) == 2
+
+
+@pytest.mark.parametrize("batching", ["streams", "windows"])
+def test_each_member_meets_the_text_in_another_order(batching):
+    first, again, second = (batches(IDS, settings(batching), member) for member in (0, 0, 1))
+    batch_of = [[source.batch(step)[0] for step in range(10)] for source in (first, again, second)]
+    assert all(np.array_equal(a, b) for a, b in zip(batch_of[0], batch_of[1]))
+    assert any(not np.array_equal(a, b) for a, b in zip(batch_of[0], batch_of[2]))

@@ -113,7 +113,7 @@ def test_members_are_for_texts_that_are_read_again_and_again():
     def members(*given, **changes):
         return sized(*given, **changes)[0].model.members
 
-    assert [members(minutes=minutes) for minutes in (1, 3, 10, 60)] == [1, 1, 2, 4]
+    assert [members(minutes=minutes) for minutes in (1, 3, 10, 100)] == [1, 1, 2, 4]
     assert members(100_000_000, minutes=600) == 1 and members(50_000, minutes=1) == 4
     assert members(members=3) == 3 and "3 networks side by side" in sized(members=3)[1]
     assert members(50_000, minutes=1, hidden_size=1024) == 1
