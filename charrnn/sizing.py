@@ -52,7 +52,9 @@ def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float 
         most = next((units for limit, units in LARGEST if characters < limit), HIDDEN_SIZES[-1])
         return max((h for h in HIDDEN_SIZES if h <= most and pays_off(h, members)), default=HIDDEN_SIZES[0])
 
-    sizes = {m: model.hidden_size or widest(m) for m in ((model.members,) if model.members else MEMBERS)}
+    # More members take more time, so several are chosen only where someone said how much there is.
+    numbers = (model.members,) if model.members else MEMBERS if training.minutes else (1,)
+    sizes = {m: model.hidden_size or widest(m) for m in numbers}
     enough = {m: min(READINGS * m, passes) * characters for m in sizes}
     members = max((m for m, hidden in sizes.items() if seen(hidden, m) >= enough[m]), default=min(sizes))
     hidden = sizes[members]

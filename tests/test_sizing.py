@@ -117,6 +117,7 @@ def test_members_are_for_texts_that_are_read_again_and_again():
     assert members(100_000_000, minutes=600) == 1 and members(50_000, minutes=1) == 4
     assert members(members=3) == 3 and "3 networks side by side" in sized(members=3)[1]
     assert members(50_000, minutes=1, hidden_size=1024) == 1
+    assert members(epochs=10) == members(steps=100_000) == 1  # nobody said how long it may take
 
 
 def test_time_to_spare_goes_into_longer_stretches():

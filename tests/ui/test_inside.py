@@ -125,7 +125,8 @@ def test_arrow_keys_walk_through_the_text_from_one_tab_stop(inside, runs):
 
 def test_next_character_bends_with_temperature_by_the_keyboard(inside, runs):
     section, model, text = opened(inside, runs, "Next character")
-    logits = read_text(model.engine, model.vocabulary.encode(text)).logits[-1]
+    # The page holds four decimals of each, which now and then decides how a share is rounded.
+    logits = read_text(model.engine, model.vocabulary.encode(text)).logits[-1].astype(float).round(4)
     knob = section.locator(".knob input")
     knob.focus()
     for key, times, temperature in (("ArrowRight", 0, 0.7), ("ArrowRight", 6, 1.0), ("End", 1, 2.0), ("Home", 1, 0.0)):
