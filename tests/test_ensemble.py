@@ -9,8 +9,10 @@ import torch
 from charrnn.checkpoint import Checkpoint
 from charrnn.engine import Engine, as_one
 from charrnn.ensemble import Ensemble
+from charrnn.insight import read_text
 from charrnn.memory import gradient_norms
 from charrnn.settings import ModelSettings, Settings
+from charrnn.ui.lesson import lesson_view
 from charrnn.vocabulary import Vocabulary
 
 V, H, D = 7, 5, 3
@@ -24,6 +26,10 @@ def ensemble(cell: str, members: int, layers: int = 1) -> Ensemble:
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
     return model
+
+
+def checkpoint_of(model: Ensemble) -> Checkpoint:
+    return Checkpoint(Settings(model=model.settings), Vocabulary("abcdefg"), model.weights(), {})
 
 
 @pytest.fixture(params=[1, 2])
@@ -101,7 +107,7 @@ def test_as_one_network_it_computes_the_same(cell, layers):
 
 def test_the_gradients_of_all_members_are_looked_at_together():
     model, ids = ensemble("lstm", 2).eval(), np.random.default_rng(0).integers(V, size=(1, 8))
-    checkpoint = Checkpoint(Settings(model=model.settings), Vocabulary("abcdefg"), model.weights(), {})
+    checkpoint = checkpoint_of(model)
     norms = gradient_norms(*checkpoint.as_one, ids)
     embedded = [member.embedding(torch.from_numpy(ids[:, :-1])).detach().requires_grad_() for member in model.members]
     hidden = [member.rnn(x)[0][:, -1] for member, x in zip(model.members, embedded)]
@@ -109,3 +115,12 @@ def test_the_gradients_of_all_members_are_looked_at_together():
     torch.nn.functional.cross_entropy(logits, torch.from_numpy(ids[:, -1])).backward()
     expected = torch.cat([x.grad for x in embedded], dim=2).norm(dim=2).flip(1)
     np.testing.assert_allclose(norms, expected.numpy(), rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_the_lesson_tells_of_all_members(cell, members):
+    checkpoint = checkpoint_of(ensemble(cell, members))
+    reading = read_text(checkpoint.engine, np.array([0, 3, 1, 2, 2]))
+    html = lesson_view(checkpoint, reading, None)
+    assert f"has {members * D} numbers of its own" in html and f"{members * H} numbers between" in html
+    assert ("2 networks that read side by side" in html) == (members == 2)

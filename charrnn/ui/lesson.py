@@ -40,7 +40,7 @@ def lesson_view(model: Checkpoint, reading: Reading, shares: np.ndarray | None) 
             "A state that is carried along",
             f"<p>The network reads one character at a time. What it remembers of all it has read is its <em>hidden state</em>: "
             f"{h:,} numbers between −1 and 1{f' in each of {settings.num_layers} layers' if settings.num_layers > 1 else ''}. "
-            "It starts at zero. At each step, old state and new character are weighed, added up and bent into that range by "
+            f"{_several(model.settings.model.members)}It starts at zero. At each step, old state and new character are weighed, added up and bent into that range by "
             f"tanh; the result is the new state. That loop is all there is to a recurrent network.</p>{_one_unit(model, reading)}",
         ),
         (
@@ -81,6 +81,15 @@ def lesson_view(model: Checkpoint, reading: Reading, shares: np.ndarray | None) 
     ]
     body = "".join(f"<li><h4>{title}</h4>{content}</li>" for title, content in sections)
     return f'<section class="card inside lesson" aria-label="How it works"><ol>{body}</ol></section>'
+
+
+def _several(members: int) -> str:
+    if members == 1:
+        return ""
+    return (
+        f"This model is {members} networks that read side by side, with the state of each behind that of the one before; the "
+        "mean of their scores is what it guesses by. "
+    )
 
 
 def _cells(vector: np.ndarray, count: int = CELLS) -> str:
