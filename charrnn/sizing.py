@@ -14,8 +14,7 @@ from .settings import Settings
 
 HIDDEN_SIZES = (64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
 CHARACTERS_A_PARAMETER = 4.0  # a network pays off when training can show it so many characters for each parameter
-MEMBERS = (1, 2, 4)
-READINGS = 2.0  # passes that each of several members must get for every one of them, to beat one network of their joint size
+MEMBERS = (1, 2, 4)  # M of the largest size must each have time for M passes, or one network of their joint size learns more
 PASSES = 10.0  # through the same text; after more, the loss on unseen text gets worse however strong the dropout
 EFFICIENCY = {1: 0.7, 2: 1.1}  # of one thread's matrix-product rate is what training makes of one core, and of two or more
 LARGEST = ((100_000, 256), (600_000, 384), (2_000_000, 512))  # (c, H): with fewer than c characters, more than H units only memorise
@@ -35,29 +34,29 @@ def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float 
     short = characters < LARGEST[0][0]
     batch_size, seq_length = training.batch_size or (8 if short else 16), training.seq_length or 64
 
-    def seen(hidden: int, members: int) -> float:
-        """How many characters, repeats included, each of so many networks of this size would be shown within the budget."""
+    def time_for(hidden: int, members: int) -> float:
+        """How many characters, repeats included, each of so many networks of this size has time for within the budget."""
         if training.minutes is None:
             return float(training.steps * batch_size * seq_length if training.steps else training.epochs * characters)
         flops = 6 * members * _weights(settings, hidden, embedding, vocabulary_size)  # forward 2, backward 4 a weight
-        return min(60 * training.minutes * rate / flops, passes * characters)
+        return 60 * training.minutes * rate / flops
 
-    def pays_off(hidden: int, members: int) -> bool:
+    def seen(hidden: int, members: int) -> float:
+        """How many of them it is shown: more passes than so many would only be learned by heart."""
+        most = float("inf") if training.minutes is None else passes * characters
+        return min(time_for(hidden, members), most)
+
+    def pays_off(hidden: int) -> bool:
         """Whether the budget shows networks of this size enough text, or all the text there is often enough."""
         needed = CHARACTERS_A_PARAMETER * _weights(settings, hidden, embedding, 0)
         return seen(hidden, members) >= min(passes * characters, needed)
 
-    def widest(members: int) -> int:
-        """The largest size that pays off."""
-        most = next((units for limit, units in LARGEST if characters < limit), HIDDEN_SIZES[-1])
-        return max((h for h in HIDDEN_SIZES if h <= most and pays_off(h, members)), default=HIDDEN_SIZES[0])
-
-    # More members take more time, so several are chosen only where someone said how much there is.
-    numbers = (model.members,) if model.members else MEMBERS if training.minutes else (1,)
-    sizes = {m: model.hidden_size or widest(m) for m in numbers}
-    enough = {m: min(READINGS * m, passes) * characters for m in sizes}
-    members = max((m for m, hidden in sizes.items() if seen(hidden, m) >= enough[m]), default=min(sizes))
-    hidden = sizes[members]
+    largest = next((units for limit, units in LARGEST if characters < limit), HIDDEN_SIZES[-1])
+    members, hidden = model.members or 1, model.hidden_size
+    if model.members is None and training.minutes:  # several take more time, of which nobody spoke otherwise
+        members = max(m for m in MEMBERS if m == 1 or time_for(hidden or largest, m) >= m * characters)
+    if hidden is None:
+        hidden = max((h for h in HIDDEN_SIZES if h <= largest and pays_off(h)), default=HIDDEN_SIZES[0])
     expected = seen(hidden, members) / characters
     if not short and expected > 0.9 * passes:  # time to spare: fewer and longer streams take more of it and learn more
         batch_size, seq_length = 8, 128

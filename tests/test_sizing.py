@@ -116,7 +116,9 @@ def test_members_are_for_texts_that_are_read_again_and_again():
     assert [members(minutes=minutes) for minutes in (1, 3, 10, 100)] == [1, 1, 2, 4]
     assert members(100_000_000, minutes=600) == 1 and members(50_000, minutes=1) == 4
     assert members(members=3) == 3 and "3 networks side by side" in sized(members=3)[1]
-    assert members(50_000, minutes=1, hidden_size=1024) == 1
+    assert members(50_000, minutes=1, hidden_size=1024) < 4
+    for speed in (50.0, 75.0, 100.0):  # how fast the machine happens to be just now does not change it
+        assert [members(speed=speed, minutes=minutes) for minutes in (3, 10)] == [1, 2]
     assert members(epochs=10) == members(steps=100_000) == 1  # nobody said how long it may take
 
 
