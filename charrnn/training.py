@@ -114,9 +114,14 @@ class Training:
         """Share of the budget that is used up. In minutes, the time of a last check is set aside."""
         if (total := self.total_steps) is not None:
             return self.step / total
-        budget = self.settings.training
-        passes = self.step / (self.batches.steps_per_epoch * budget.passes) if budget.passes else 0.0
-        return min(1.0, max(passes, self.elapsed / max(1e-9, 60 * budget.minutes - self._checking_seconds)))
+        seconds = 60 * self.settings.training.minutes - self._checking_seconds
+        return min(1.0, max(self._read, self.elapsed / max(1e-9, seconds)))
+
+    @property
+    def _read(self) -> float:
+        """Share of the passes through the text that are allowed in a budget in minutes."""
+        passes = self.settings.training.passes
+        return self.step / (self.batches.steps_per_epoch * passes) if passes else 0.0
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Train to the end of the budget, or until `should_stop()`; a stopped training can go on with `events` again."""
@@ -143,11 +148,11 @@ class Training:
                     yield Failed(self.step, tick(), self._divergence(check.loss))
                     return
                 yield self._sample()
-                if self._overfitted():
+                if not over and self._overfitted():
                     reason = "early"
                     break
             if over:
-                if self.total_steps is None and self.elapsed < 0.9 * 60 * self.settings.training.minutes:
+                if self.total_steps is None and self._read >= 1:
                     reason = "passes"
                 break
             if should_stop():

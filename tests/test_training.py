@@ -3,7 +3,6 @@
 import copy
 import json
 import math
-import time
 
 import numpy as np
 import pytest
@@ -237,27 +236,60 @@ def test_schedule(name):
     assert all(a > b for a, b in zip(rates[2:], rates[3:]))
 
 
-def test_a_budget_in_minutes_ends_on_time_with_the_rate_annealed_also_when_resumed(training_on, small, written, tmp_path):
+class Clock:
+    """The time as the training reads it. Each look takes a while, so that a step takes three of them, on any machine."""
+
+    def __init__(self, look: float = 0.005):
+        self.look, self.now = look, 1000.0
+
+    def monotonic(self) -> float:
+        self.now += self.look
+        return self.now
+
+
+@pytest.mark.parametrize("late", [1, 8, 0.2], ids=["steady", "slowed down", "sped up"])
+def test_a_budget_in_minutes_is_kept_with_the_rate_annealed_also_when_resumed(
+    late, training_on, small, written, tmp_path, monkeypatch
+):
+    clock = Clock()
+    monkeypatch.setattr("charrnn.training.time", clock)
     corpus, settings = Corpus.from_text(written(20_000)), small(minutes=0.1, early_stop=False)
     training = training_on(corpus, settings)
-    started = time.monotonic()
-    list(training.events(lambda: time.monotonic() - started > 2))
-    assert 2 <= training.elapsed < 3
-    first, pause = training.elapsed, time.monotonic()
+    first = list(training.events(lambda: training.elapsed > 3))
+    assert first[-1].reason == "stopped" and first[-1].elapsed == pytest.approx(3, abs=0.1)
+    clock.now += 100  # nobody trains
+    clock.look *= late
     training = training_on(corpus, settings, snapshot=through_disk(training.snapshot(), tmp_path / "last"))
     events = list(training.events())
-    assert first + (time.monotonic() - pause) == pytest.approx(6, rel=0.1)
     assert events[-1].reason == "budget" and events[-1].elapsed == pytest.approx(6, rel=0.1)
     steps = [event for event in events if isinstance(event, Step)]
-    assert steps[0].progress > 0.3 and steps[-1].progress > 0.95
+    assert steps[0].progress == pytest.approx(0.5, abs=0.05) and steps[-1].progress > 0.95
     assert steps[-1].learning_rate < 0.03 * settings.training.learning_rate
     assert isinstance(events[-2], Sample) and isinstance(events[-3], Validation)
 
 
-def test_time_used_up_before_counts(training_on, small, corpus):
-    training = training_on(corpus, small(minutes=1), elapsed=59.99)
+def test_no_training_ends_early_at_its_end(training_on, small, corpus, tmp_path):
+    training = training_on(corpus, small(minutes=1))
+    list(training.events(stop_after(3)))
+    snapshot = training.snapshot()
+    snapshot.meta["best_loss"] = 0.0  # the last check cannot be better
+    late = training_on(corpus, small(minutes=1), snapshot=through_disk(snapshot, tmp_path / "last"))
+    late.elapsed = 61.0
+    events = list(late.events())
+    assert events[-1].reason == "budget" and any(isinstance(event, Validation) for event in events)
+
+
+def test_a_budget_in_minutes_ends_where_more_passes_would_only_be_learned_by_heart(training_on, small, corpus):
+    training = training_on(corpus, small(minutes=10, passes=1.5, early_stop=False))
+    assert list(training.events())[-1].reason == "passes"
+    assert training.step == math.ceil(1.5 * training.batches.steps_per_epoch)
+
+
+def test_time_used_up_before_counts(training_on, small, corpus, monkeypatch):
+    monkeypatch.setattr("charrnn.training.time", Clock())
+    training = training_on(corpus, small(minutes=1), elapsed=59.9)
     events = list(training.events())
-    assert events[-1].elapsed < 65 and events[0].elapsed >= 59.99 and training.step < 200
+    assert events[0].elapsed >= 59.9 and events[-1].elapsed == pytest.approx(60, abs=0.2) and 0 < training.step < 10
 
 
 def test_early_stop_ends_what_only_overfits(training_on, small, written):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+from charrnn.copied import CorpusIndex
 from charrnn.corpus import Corpus
 from charrnn.events import Step
 from charrnn.runs import Run
@@ -35,6 +36,10 @@ def measure() -> Iterator[Figure]:
         seconds, memory = report(paths[100])
         yield at_most("100 MB: from the upload's end to the report", seconds, "s", 3)
         yield Figure("100 MB: memory of a process that reports", f"{memory / 1e6:,.0f} MB")
+        index = CorpusIndex(paths[100], Path(folder) / "index")
+        written = paths[100].read_text()[5_000_000:5_000_400]
+        (seconds,) = side_by_side(lambda: index.find(written))
+        yield at_most("100 MB: what of 400 characters is copied from it", 1e3 * seconds, "ms", 1000)
         corpora = {size: Corpus.read([paths[size]]) for size in (1, 100)}
         (runs := Path(folder) / "runs").mkdir()
         with jobs(runs) as queue:
