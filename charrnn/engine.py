@@ -30,8 +30,8 @@ class Engine:
     """The network of `ensemble.Ensemble`, from the same weights; tests hold the two equal.
 
     Three things make a step cheap. The embedding and the first layer's input product are one table look-up by character.
-    Sigmoid is written as tanh, sigma(x) = (1 + tanh(x / 2)) / 2, so that one call serves all gates. Gates are reordered
-    so that those with a sigmoid lie together.
+    The lstm's tanh is written as a sigmoid, tanh(x) = 2 sigma(2 x) - 1, so that the same calls serve all gates, and exp is
+    twice as fast as tanh in numpy. The factor in sigma(x) = 1 / (1 + exp(-x)) is part of the weights.
 
     The units of several members stand side by side, as if they were one network of `hidden_size` units: in a state, and gate by
     gate in every array over gates. Only the products are made for each member alone.
@@ -56,13 +56,11 @@ class Engine:
         self.table = side_by_side(tables, settings.hidden_size) + self.biases[0]  # (V, G H)
 
     def _prepared(self, w_x, w_h, b_x, b_h) -> tuple[np.ndarray, ...]:
-        """One layer's (G H, D), (G H, H), (G H,), (G H,) weights in the order and scale that a step wants."""
+        """One layer's (G H, D), (G H, H), (G H,), (G H,) weights, transposed and scaled as a step wants them."""
         h = self.settings.hidden_size
-        order, halved = {"lstm": ((0, 1, 3, 2), 3), "gru": ((0, 1, 2), 2)}.get(self.settings.cell, ((0,), 0))
-        rows = np.concatenate([np.arange(g * h, (g + 1) * h) for g in order])
-        scale = np.ones(len(rows), dtype=np.float32)
-        scale[: halved * h] = 0.5
-        w_x, w_h, b_x, b_h = ((w[rows].T * scale).T for w in (w_x, w_h, b_x, b_h))
+        factors = {"lstm": (-1, -1, -2, -1), "gru": (-1, -1, 1)}.get(self.settings.cell, (1,))
+        scale = np.repeat(np.float32(factors), h)
+        w_x, w_h, b_x, b_h = ((w.T * scale).T for w in (w_x, w_h, b_x, b_h))
         new_bias = np.zeros(h, dtype=np.float32)
         if self.settings.cell == "gru":  # the reset gate acts on W h + b, so this part of b cannot join the input's
             new_bias, b_h = b_h[2 * h :].copy(), np.concatenate((b_h[: 2 * h], np.zeros(h, dtype=np.float32)))
@@ -103,11 +101,9 @@ class Engine:
         h, width = state.h[layer], self.hidden_size
         recurrent = self._product(h, self.recurrent[layer])
         if self.settings.cell == "gru":
-            gates[:, : 2 * width] += recurrent[:, : 2 * width]
-            smooth = np.tanh(gates[:, : 2 * width])
-            smooth += 1
-            smooth *= 0.5
-            new = recurrent[:, 2 * width :]
+            smooth, new = gates[:, : 2 * width], recurrent[:, 2 * width :]
+            smooth += recurrent[:, : 2 * width]
+            sigmoid_of_minus(smooth)
             new += self.new_biases[layer]
             new *= smooth[:, :width]
             new += gates[:, 2 * width :]
@@ -120,15 +116,23 @@ class Engine:
         if self.settings.cell != "lstm":
             np.tanh(gates, out=h)
             return
-        np.tanh(gates, out=gates)
-        smooth = gates[:, : 3 * width]
-        smooth += 1
-        smooth *= 0.5
-        c = state.c[layer]
+        sigmoid_of_minus(gates)
+        new, c = gates[:, 2 * width : 3 * width], state.c[layer]
+        new *= 2
+        new -= 1
+        new *= gates[:, :width]
         c *= gates[:, width : 2 * width]
-        c += gates[:, :width] * gates[:, 3 * width :]
+        c += new
         np.tanh(c, out=h)
-        h *= gates[:, 2 * width : 3 * width]
+        h *= gates[:, 3 * width :]
+
+
+def sigmoid_of_minus(x: np.ndarray) -> None:
+    """sigma(-x) in place of x."""
+    np.minimum(x, 80, out=x)  # beyond which exp is too large for float32 and sigma zero anyway
+    np.exp(x, out=x)
+    x += 1
+    np.reciprocal(x, out=x)
 
 
 def layer_weights(settings: ModelSettings, weights: dict[str, np.ndarray], layer: int) -> tuple[np.ndarray, ...]:

@@ -45,6 +45,18 @@ def test_engine_is_the_model(cell, layers, members):
         assert state.c == []
 
 
+@pytest.mark.filterwarnings("error")
+def test_gates_far_beyond_their_range_are_open_or_shut(cell):
+    model, _ = pair(cell, 1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(300)
+    engine, ids = Engine(model.settings, model.weights()), np.arange(V)
+    with torch.no_grad():
+        expected, _ = model(torch.from_numpy(ids[:, None]))
+    np.testing.assert_allclose(engine.step(ids, engine.start(V)), expected[:, 0].numpy(), rtol=1e-4, atol=0.1)
+
+
 def test_rows_can_be_taken_and_copied(cell):
     _, engine = pair(cell, 1, members=2)
     state = engine.start(2)
