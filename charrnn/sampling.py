@@ -14,6 +14,7 @@ from .settings import SamplingSettings
 from .vocabulary import Vocabulary
 
 NOISE_ROWS = 64  # positions whose noise is drawn in one call
+COLDEST = 1e-30  # a temperature at which no noise can outweigh any difference between logits
 
 
 def generate(
@@ -125,13 +126,11 @@ def choose(
     logits: np.ndarray, temperature: np.ndarray, noise: np.ndarray, top_k: int = 0, top_p: float = 1.0
 ) -> np.ndarray:
     """(N, V) logits, (N,) temperatures, (V,) or (N, V) Gumbel noise -> (N,) ids. At temperature 0, the likeliest."""
-    warm = temperature.all()
-    scores = logits / (temperature if warm else np.where(temperature, temperature, 1.0))[:, None]
+    scores = logits / np.maximum(temperature, COLDEST)[:, None]
     if top_k or top_p < 1:
         scores = np.where(allowed(scores, top_k, top_p), scores, -np.inf)
     scores += noise
-    chosen = scores.argmax(1)
-    return chosen if warm else np.where(temperature, chosen, logits.argmax(1))
+    return scores.argmax(1)
 
 
 def allowed(scores: np.ndarray, top_k: int, top_p: float) -> np.ndarray:
