@@ -84,11 +84,13 @@ class Engine:
 
     def read_out(self, hidden: np.ndarray) -> np.ndarray:
         """(..., H) states of the last layer -> (..., V) logits."""
-        return hidden @ self.decoder + self.decoder_bias
+        logits = hidden @ self.decoder
+        logits += self.decoder_bias
+        return logits
 
     def advance(self, ids: np.ndarray, state: State) -> np.ndarray:
         """(N,) ids, state -> (N, H) new h of the last layer; `state` moves on in place."""
-        gates = self.table[ids]
+        gates = self.table.take(ids, 0)
         for layer in range(self.layers):
             if layer:
                 gates = self._product(state.h[layer - 1], self.inputs[layer])
