@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from .engine import join_members, split_members
 from .model import CharRNN, State
 from .settings import ModelSettings
+from .threads import cores
 
 
 class Ensemble(nn.Module):
@@ -27,7 +28,7 @@ class Ensemble(nn.Module):
         super().__init__()
         self.settings = settings
         self.members = nn.ModuleList(CharRNN(settings, vocabulary_size) for _ in range(settings.members))
-        self.threads = max(1, torch.get_num_threads() // settings.members)  # of the processor, for each member
+        self.threads = max(1, min(cores(), torch.get_num_threads()) // settings.members)  # of the processor, for each member
         self._pool = ThreadPoolExecutor(settings.members) if settings.members > 1 else None
 
     @property

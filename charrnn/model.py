@@ -10,6 +10,7 @@ from torch.func import functional_call
 from .recurrence import GRU, LSTM, RNN, State
 from .settings import ModelSettings
 
+
 class CharRNN(nn.Module):
     """Embedding -> recurrent layers -> linear. The state is an argument and a return value, never kept here."""
 

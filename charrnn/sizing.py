@@ -4,13 +4,13 @@ The rules were chosen by validation loss on plays, song lyrics and source code o
 tests/benchmarks/NOTES.md.
 """
 
-import os
 import time
 
 import numpy as np
 
 from .engine import GATES
 from .settings import Settings
+from .threads import cores
 
 HIDDEN_SIZES = (64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
 CHARACTERS_A_PARAMETER = 4.0  # a network pays off when training can show it so many characters for each parameter
@@ -27,8 +27,7 @@ def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float 
     measured when it is not given.
     """
     model, training = settings.model, settings.training
-    cores = training.threads or os.cpu_count() or 1
-    rate = EFFICIENCY[min(cores, 2)] * 1e9 * (speed or product_rate())
+    rate = EFFICIENCY[min(training.threads or cores(), 2)] * 1e9 * (speed or product_rate())
     passes = training.passes or PASSES
     embedding = model.embedding_size or (64 if vocabulary_size <= 256 else 128)
     short = characters < LARGEST[0][0]
