@@ -322,7 +322,8 @@ class Preset:
 PRESETS = {
     "quick": Preset("Quick", "About 1 minute: the first words appear.", {"minutes": 1.0}),
     "balanced": Preset("Balanced", "About 3 minutes: lines that mostly hold.", {"minutes": 3.0}),
-    "best": Preset("Best", "About 10 minutes: as good as it gets on a laptop.", {"minutes": 10.0}),
+    "best": Preset("Best", "About 10 minutes: as good as a text of a megabyte or less makes it.", {"minutes": 10.0}),
+    "long": Preset("Long", "About 30 minutes: for books, source code and other texts of many megabytes.", {"minutes": 30.0}),
     "classic": Preset(
         "Classic",
         "The teaching notebook's own training: a small hand-written cell and 50 slow passes. For learning, not for results.",

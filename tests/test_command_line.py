@@ -209,7 +209,7 @@ def test_texts_that_cannot_be_used(book, command, tmp_path):
 def test_settings_that_are_wrong_are_named_together(book, command, tmp_path):
     wrong = ("--hidden-size", "-4", "--learning-rate", "nan", "--cell", "brain", "--minutes", "1", "--epochs", "2")
     failed_in_one_line(command("train", book, "--out", tmp_path / "r", *wrong), "hidden_size", "learning_rate", "cell")
-    failed_in_one_line(command("train", book, "--out", tmp_path / "r", "--preset", "fast"), "'fast'", "quick, balanced, best")
+    failed_in_one_line(command("train", book, "--out", tmp_path / "r", "--preset", "fast"), "'fast'", "quick, balanced, best, long")
     failed_in_one_line(command("train", book, "--out", tmp_path / "r", "--steps", 1, "--epochs", 1), "exactly one")
     assert not (tmp_path / "r").exists()
 
