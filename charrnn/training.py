@@ -33,7 +33,7 @@ from .vocabulary import Vocabulary
 WARM_UP = 0.02  # share of the budget in which the learning rate rises
 VALIDATIONS = 24  # how many there are in a budget, closer together at its start where more changes
 VALIDATION_LIMIT = 16_384  # characters looked at in one of them
-CHECKING_SHARE = 0.04  # of a budget in minutes that validations and samples may take
+CHECKING_SHARE = 0.04  # of a budget in minutes that validations may take, and samples besides
 SAMPLE_LENGTH = 300
 SAMPLE_SEED = 1
 
@@ -44,6 +44,14 @@ class Snapshot:
 
     tensors: dict[str, np.ndarray]
     meta: dict
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many seconds a validation or a sample took, and when in the training, in seconds, it was over."""
+
+    seconds: float = 0.0
+    at: float = 0.0
 
 
 class Training:
@@ -80,7 +88,7 @@ class Training:
         self.best: dict[str, np.ndarray] | None = None
         self.best_loss, self.best_progress, self.marks_done = math.inf, 0.0, 0
         self.recent, self.loss_sum, self.loss_count = uniform_loss(len(vocabulary)), 0.0, 0
-        self._checking_seconds = self._checked_at = 0.0
+        self._check = self._text = Effort()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.training.seed)
             self.model = Ensemble(settings.model, len(vocabulary)).to(self.device)
@@ -111,10 +119,10 @@ class Training:
 
     @property
     def progress(self) -> float:
-        """Share of the budget that is used up. In minutes, the time of a last check is set aside."""
+        """Share of the budget that is used up. In minutes, the time of a last check and its sample is set aside."""
         if (total := self.total_steps) is not None:
             return self.step / total
-        seconds = 60 * self.settings.training.minutes - self._checking_seconds
+        seconds = 60 * self.settings.training.minutes - self._check.seconds - self._text.seconds
         return min(1.0, max(self._read, self.elapsed / max(1e-9, seconds)))
 
     @property
@@ -140,15 +148,17 @@ class Training:
         while True:
             over = self.progress >= 1
             # Checked before an update and not after it, so that a training resumed between the two is checked as well.
-            due = self.marks_done < len(marks) and self.progress >= marks[self.marks_done]
-            if self.step and due and (over or self._affordable()):
+            due = self.step and self.marks_done < len(marks) and self.progress >= marks[self.marks_done]
+            check = due and (over or self._affordable(self._check))
+            if check or (due and self._affordable(self._text)):
                 self.marks_done = sum(mark <= self.progress for mark in marks)
-                yield (check := self._validate(tick))
-                if not math.isfinite(check.loss):
-                    yield Failed(self.step, tick(), self._divergence(check.loss))
-                    return
-                yield self._sample()
-                if not over and self._overfitted():
+                if check:
+                    yield (validation := self._validate(tick))
+                    if not math.isfinite(validation.loss):
+                        yield Failed(self.step, tick(), self._divergence(validation.loss))
+                        return
+                yield self._sample(tick)
+                if check and not over and self._overfitted():
                     reason = "early"
                     break
             if over:
@@ -176,7 +186,7 @@ class Training:
             yield Step(self.step, self.elapsed, epoch, loss, self.learning_rate, speed, self.progress)
         if self.loss_count and (reason in ("budget", "passes") or self.best_loss == math.inf):  # who stops early has a model, too
             yield self._validate(tick)
-            yield self._sample()
+            yield self._sample(tick)
         yield Finished(self.step, tick(), reason, self.best_loss if self.best_loss < math.inf else None)
 
     def _update(self) -> float:
@@ -193,24 +203,22 @@ class Training:
         loss = windowed_loss(self.model, self.validation_ids, limit=VALIDATION_LIMIT)
         if best := loss < self.best_loss:
             self.best_loss, self.best_progress, self.best = loss, self.progress, self.model.weights()
-        self._checking_seconds = time.monotonic() - at
+        self._check = Effort(time.monotonic() - at, tick())
         epoch = self.step / self.batches.steps_per_epoch
-        return Validation(self.step, tick(), epoch, loss, train_loss, best)
+        return Validation(self.step, self.elapsed, epoch, loss, train_loss, best)
 
-    def _sample(self) -> Sample:
+    def _sample(self, tick: Callable[[], float]) -> Sample:
         at = time.monotonic()
         temperature = self.settings.training.sample_temperature
         settings = SamplingSettings(temperature=temperature, length=SAMPLE_LENGTH, seed=SAMPLE_SEED)
         engine = Engine(self.settings.model, self.model.weights())
         text = "".join(generate(engine, self.vocabulary, "", settings))
-        self._checking_seconds += time.monotonic() - at
-        self._checked_at = self.elapsed
+        self._text = Effort(time.monotonic() - at, tick())
         return Sample(self.step, self.elapsed, opening(self.vocabulary), temperature, SAMPLE_SEED, text)
 
-    def _affordable(self) -> bool:
-        """Whether a check now leaves nearly all of a budget in minutes to training."""
-        spent = self.elapsed - self._checked_at
-        return self.total_steps is not None or spent * CHECKING_SHARE >= self._checking_seconds
+    def _affordable(self, last: Effort) -> bool:
+        """Whether the same effort again leaves nearly all of a budget in minutes to training."""
+        return self.total_steps is not None or (self.elapsed - last.at) * CHECKING_SHARE >= last.seconds
 
     def _overfitted(self) -> bool:
         """Whether validation has not improved for a quarter of the budget."""
