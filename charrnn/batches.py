@@ -7,30 +7,43 @@ import numpy as np
 
 from .settings import TrainingSettings
 
-FRESH = 0.02  # share of chunks that start from a zero state, so that a model also knows how a text begins
+PASSAGE = 512  # characters that a stream reads on in one place of the text, about
+FRESH = 0.25  # share of passages that start from a zero state, so that a model also knows how a text begins
 
 
 class Streams:
-    """Truncated BPTT over N contiguous parallel streams: step k reads on, in each stream, where step k - 1 ended.
+    """Truncated BPTT over N parallel streams: step k reads on, in each stream, where step k - 1 ended.
 
-    The N streams are equal stretches of the text, which is taken as a ring and cut open at another place in each epoch: so
-    chunks begin elsewhere each time, and the few characters that do not fill a last chunk are others.
+    A stream is made of passages from all over the text, shuffled anew in each epoch: the neighbours in a long text, such as
+    the files of a program, are alike, and a network that stays with one kind for long forgets the others. The text is taken as a
+    ring and cut open at another place in each epoch: so passages begin elsewhere each time, and the few characters that do
+    not fill them are others. Memory is carried from passage to passage, too: most texts are long, and a model has to
+    find its way into each from whatever state it is in.
     """
 
     def __init__(self, ids: np.ndarray, settings: TrainingSettings, member: int = 0):
         """`ids` (L,) with L > T. N is lowered when the text is too short for that many streams."""
         self.ids, self.seq_length, self.seed = ids, settings.seq_length, (settings.seed, member)
         self.batch_size = max(1, min(settings.batch_size, (len(ids) - 1) // self.seq_length))
-        self.stream_length = (len(ids) - 1) // self.batch_size
-        self.steps_per_epoch = self.stream_length // self.seq_length
+        chunks = (len(ids) - 1) // (self.batch_size * self.seq_length)
+        rounds = min(chunks, max(1, round(chunks * self.seq_length / PASSAGE)))
+        self.passages, self.chunks = rounds * self.batch_size, chunks // rounds  # in all, and of each
+        self.passage_length = (len(ids) - 1) // self.passages
+        self.steps_per_epoch = rounds * self.chunks
+        self._epoch, self._starts = -1, np.empty(0)
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(N, T) int64 inputs, (N, T) int64 targets shifted by one, (N,) bool: whose memory starts afresh here."""
-        epoch, chunk = divmod(step, self.steps_per_epoch)
-        cut = int(np.random.default_rng((*self.seed, epoch)).integers(len(self.ids)))
-        starts = cut + np.arange(self.batch_size) * self.stream_length + chunk * self.seq_length
-        fresh = np.random.default_rng((*self.seed, epoch, chunk)).random(self.batch_size) < FRESH
-        return *_cut(self.ids, starts, self.seq_length), fresh | (chunk == 0)
+        epoch, index = divmod(step, self.steps_per_epoch)
+        passage, chunk = divmod(index, self.chunks)
+        if epoch != self._epoch:
+            generator = np.random.default_rng((*self.seed, epoch))
+            cut = generator.integers(len(self.ids))
+            self._starts = cut + self.passage_length * generator.permutation(self.passages)
+            self._epoch = epoch
+        starts = self._starts[passage * self.batch_size : (passage + 1) * self.batch_size] + chunk * self.seq_length
+        fresh = np.random.default_rng((*self.seed, epoch, passage)).random(self.batch_size) < FRESH
+        return *_cut(self.ids, starts, self.seq_length), fresh & (chunk == 0) | (step == 0)
 
 
 class Windows:

@@ -171,7 +171,7 @@ class TrainingSettings(Checked):
     batching: str = setting(
         "streams",
         "Reading order",
-        "streams reads on where it left off and keeps its memory; windows starts afresh at random places.",
+        "streams reads on, passage by passage, and keeps its memory; windows starts afresh at random places.",
         choices=("streams", "windows"),
     )
     optimizer: str = setting(

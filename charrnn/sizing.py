@@ -59,7 +59,8 @@ def fit(settings: Settings, characters: int, vocabulary_size: int, speed: float 
     expected = seen(hidden, members) / characters
     if not short and expected > 0.9 * passes:  # time to spare: fewer and longer streams take more of it and learn more
         batch_size, seq_length = 8, 128
-    dropout = round(min(0.5, 0.03 + 0.04 * expected), 2) if model.dropout is None else model.dropout
+    wanted = max(0.0, min(0.5, 0.03 + 0.04 * expected, 0.14 * expected - 0.07))  # none for what is read half a time at most
+    dropout = round(wanted, 2) if model.dropout is None else model.dropout
     chosen = dict(
         members=members,
         hidden_size=hidden,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from charrnn.batches import FRESH, Streams, Windows, batches
+from charrnn.batches import FRESH, PASSAGE, Streams, Windows, batches
 from charrnn.settings import TrainingSettings
 
 
@@ -38,32 +38,45 @@ def test_a_batch_depends_on_the_step_alone(batching, kind):
     assert any(not np.array_equal(x, y) for step in range(40) for x, y in zip(forth[step], other.batch(step)))
 
 
-def test_streams_read_on_where_they_left_off():
-    source = Streams(IDS, settings("streams"))
-    assert source.batch_size == 4 and source.stream_length == 25 and source.steps_per_epoch == 3
-    for epoch in range(5):
-        before = None
-        for chunk in range(source.steps_per_epoch):
-            inputs, _, fresh = source.batch(epoch * source.steps_per_epoch + chunk)
-            assert fresh.all() if chunk == 0 else (inputs[:, 0] == (before + 1) % len(IDS)).all()
-            before = inputs[:, -1]
+@pytest.mark.parametrize("length, chunks, steps", [(103, 3, 3), (20_000, 71, 710)])
+def test_streams_read_on_where_they_left_off_until_the_end_of_a_passage(length, chunks, steps):
+    source = Streams(np.arange(length), settings("streams"))
+    assert source.batch_size == 4 and source.chunks == chunks and source.steps_per_epoch == steps
+    assert chunks * 7 <= 1.5 * PASSAGE
+    before = None
+    for step in range(3 * steps):
+        inputs, _, fresh = source.batch(step)
+        if step % chunks:
+            assert not fresh.any() and (inputs[:, 0] == (before + 1) % length).all()
+        before = inputs[:, -1]
 
 
-def test_an_epoch_of_streams_leaves_out_less_than_a_chunk_a_stream():
-    source = Streams(IDS, settings("streams"))
-    starts = set()
-    for epoch in range(20):
-        seen = [source.batch(epoch * source.steps_per_epoch + chunk)[0] for chunk in range(source.steps_per_epoch)]
+@pytest.mark.parametrize("length", [103, 20_000])
+def test_an_epoch_of_streams_leaves_out_less_than_a_chunk_a_passage(length):
+    source = Streams(np.arange(length), settings("streams"))
+    orders = set()
+    for epoch in range(12):
+        seen = [source.batch(epoch * source.steps_per_epoch + step)[0] for step in range(source.steps_per_epoch)]
         seen = np.concatenate(seen, axis=1)
-        assert len(np.unique(seen)) == seen.size == 4 * 21
-        starts.add(int(seen[0, 0]))
-    assert len(starts) > 2  # what is left out differs from epoch to epoch
+        assert len(np.unique(seen)) == seen.size > length - 1 - 7 * source.passages - 4
+        orders.add(tuple(seen[:, 0]))
+    assert len(orders) > 2  # the order differs from epoch to epoch, and so does what is left out
 
 
-def test_some_memories_start_afresh_within_an_epoch():
-    source = Streams(np.zeros(50_001, dtype=np.uint8), settings("streams", seq_length=5, batch_size=10))
-    fresh = np.array([source.batch(step)[2] for step in range(1, source.steps_per_epoch)])
-    assert 0.6 * FRESH < fresh.mean() < 1.4 * FRESH
+def test_every_step_sees_passages_from_all_over_the_text():
+    source = Streams(np.arange(1_000_000), settings("streams", seq_length=64, batch_size=16))
+    assert source.chunks == 8 and source.passages == 1952
+    for step in range(0, source.steps_per_epoch, source.chunks):
+        here, later = (np.sort(source.batch(at)[0][:, 0]) for at in (step, (step + source.chunks) % source.steps_per_epoch))
+        assert here[-1] - here[0] > 400_000
+        assert np.abs(here - later).min() >= source.passage_length or step + source.chunks == source.steps_per_epoch
+
+
+def test_some_memories_start_afresh_at_a_passage():
+    source = Streams(np.zeros(500_001, dtype=np.uint8), settings("streams", seq_length=64, batch_size=10))
+    assert source.batch(0)[2].all()  # there is no memory yet
+    fresh = np.array([source.batch(step)[2] for step in range(source.chunks, source.steps_per_epoch, source.chunks)])
+    assert 0.8 * FRESH < fresh.mean() < 1.2 * FRESH
 
 
 @pytest.mark.parametrize("length, streams", [(8, 1), (14, 1), (15, 2), (28, 3), (29, 4), (1000, 4)])

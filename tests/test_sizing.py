@@ -35,8 +35,7 @@ def test_every_open_size_is_chosen(cell, characters, vocabulary):
             given = vars(settings.model) | vars(settings.training)
             assert not [name for name in (*SIZES, "passes") if given[name] is None]
             assert settings.model.hidden_size in HIDDEN_SIZES
-            assert 0.03 <= settings.model.dropout <= 0.5
-            assert 0 <= settings.model.recurrent_dropout < settings.model.dropout
+            assert 0 <= settings.model.recurrent_dropout <= settings.model.dropout <= 0.5
             assert f"{settings.model.hidden_size} {cell} units" in reason and f"{characters:,}" in reason
 
 
@@ -107,6 +106,11 @@ def test_a_short_text_is_regularised_and_a_large_one_is_given_a_large_model():
         assert settings.model.dropout >= 0.4 and settings.training.passes <= 15
         assert "learn by heart" in reason
     assert hidden(10_000_000, minutes=30) > hidden(500_000, minutes=30)
+
+
+def test_what_is_read_less_than_once_needs_no_dropout():
+    assert sized(100_000_000, minutes=10)[0].model.dropout == 0
+    assert sized(1_000_000, minutes=10)[0].model.dropout > 0.1
 
 
 def test_members_are_for_texts_that_are_read_again_and_again():
