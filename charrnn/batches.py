@@ -26,8 +26,9 @@ class Streams:
         self.ids, self.seq_length, self.seed = ids, settings.seq_length, (settings.seed, member)
         self.batch_size = max(1, min(settings.batch_size, (len(ids) - 1) // self.seq_length))
         chunks = (len(ids) - 1) // (self.batch_size * self.seq_length)
-        rounds = min(chunks, max(1, round(chunks * self.seq_length / PASSAGE)))
-        self.passages, self.chunks = rounds * self.batch_size, chunks // rounds  # in all, and of each
+        self.chunks = chunks // min(chunks, max(1, round(chunks * self.seq_length / PASSAGE)))  # of a passage
+        rounds = chunks // self.chunks
+        self.passages = rounds * self.batch_size
         self.passage_length = (len(ids) - 1) // self.passages
         self.steps_per_epoch = rounds * self.chunks
         self._epoch, self._starts = -1, np.empty(0)

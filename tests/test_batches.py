@@ -38,7 +38,7 @@ def test_a_batch_depends_on_the_step_alone(batching, kind):
     assert any(not np.array_equal(x, y) for step in range(40) for x, y in zip(forth[step], other.batch(step)))
 
 
-@pytest.mark.parametrize("length, chunks, steps", [(103, 3, 3), (20_000, 71, 710)])
+@pytest.mark.parametrize("length, chunks, steps", [(103, 3, 3), (20_000, 71, 710), (20_000 + 4 * 7, 71, 710)])
 def test_streams_read_on_where_they_left_off_until_the_end_of_a_passage(length, chunks, steps):
     source = Streams(np.arange(length), settings("streams"))
     assert source.batch_size == 4 and source.chunks == chunks and source.steps_per_epoch == steps
@@ -51,16 +51,25 @@ def test_streams_read_on_where_they_left_off_until_the_end_of_a_passage(length, 
         before = inputs[:, -1]
 
 
-@pytest.mark.parametrize("length", [103, 20_000])
-def test_an_epoch_of_streams_leaves_out_less_than_a_chunk_a_passage(length):
+@pytest.mark.parametrize("length", [103, 2_000, 20_000])
+def test_an_epoch_of_streams_leaves_out_less_than_a_passage_a_stream(length):
     source = Streams(np.arange(length), settings("streams"))
     orders = set()
     for epoch in range(12):
         seen = [source.batch(epoch * source.steps_per_epoch + step)[0] for step in range(source.steps_per_epoch)]
         seen = np.concatenate(seen, axis=1)
-        assert len(np.unique(seen)) == seen.size > length - 1 - 7 * source.passages - 4
+        assert len(np.unique(seen)) == seen.size > length - 1 - 7 * 4 * source.chunks and seen.size > 0.8 * length
         orders.add(tuple(seen[:, 0]))
     assert len(orders) > 2  # the order differs from epoch to epoch, and so does what is left out
+
+
+@pytest.mark.parametrize("streams", [1, 8, 16])
+@pytest.mark.parametrize("seq_length", [16, 64, 100, 128, 1000])
+def test_little_is_left_out_and_passages_are_about_as_long_as_said(streams, seq_length):
+    for length in (10_000, 45_001, 100_000, 313_566, 1_000_000):
+        source = Streams(np.zeros(length, dtype=np.uint8), settings("streams", seq_length, streams))
+        assert source.steps_per_epoch * source.batch_size * seq_length > 0.85 * length - seq_length * streams
+        assert 0.6 * PASSAGE < source.chunks * seq_length < 1.6 * PASSAGE or source.chunks == 1
 
 
 def test_every_step_sees_passages_from_all_over_the_text():
