@@ -71,7 +71,7 @@ def test_all_that_is_wrong_is_reported_together():
 
 
 def test_an_unknown_preset_is_named_with_the_known_ones():
-    with pytest.raises(SettingsError, match="'fast'.*quick, balanced, best, classic"):
+    with pytest.raises(SettingsError, match="'fast'.*quick, balanced, best, long, classic"):
         Settings.of("fast")
 
 
