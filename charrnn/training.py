@@ -33,7 +33,8 @@ from .vocabulary import Vocabulary
 WARM_UP = 0.02  # share of the budget in which the learning rate rises
 VALIDATIONS = 24  # how many there are in a budget, closer together at its start where more changes
 VALIDATION_LIMIT = 16_384  # characters looked at in one of them
-CHECKING_SHARE = 0.04  # of a budget in minutes that validations may take, and samples besides
+CHECKING_SHARE = 0.03  # of the time so far that validations may have taken in a budget in minutes, and samples besides,
+HEAD_START = 0.015  # with so much of the whole budget on top, since a beginning is where much changes and the first one is slow
 SAMPLE_LENGTH = 300
 SAMPLE_SEED = 1
 
@@ -48,10 +49,13 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Effort:
-    """How many seconds a validation or a sample took, and when in the training, in seconds, it was over."""
+    """How many seconds the last validation or sample took, and all of them together."""
 
-    seconds: float = 0.0
-    at: float = 0.0
+    last: float = 0.0
+    total: float = 0.0
+
+    def plus(self, seconds: float) -> "Effort":
+        return Effort(seconds, self.total + seconds)
 
 
 class Training:
@@ -122,7 +126,7 @@ class Training:
         """Share of the budget that is used up. In minutes, the time of a last check and its sample is set aside."""
         if (total := self.total_steps) is not None:
             return self.step / total
-        seconds = 60 * self.settings.training.minutes - self._check.seconds - self._text.seconds
+        seconds = 60 * self.settings.training.minutes - self._check.last - self._text.last
         return min(1.0, max(self._read, self.elapsed / max(1e-9, seconds)))
 
     @property
@@ -203,9 +207,9 @@ class Training:
         loss = windowed_loss(self.model, self.validation_ids, limit=VALIDATION_LIMIT)
         if best := loss < self.best_loss:
             self.best_loss, self.best_progress, self.best = loss, self.progress, self.model.weights()
-        self._check = Effort(time.monotonic() - at, tick())
+        self._check = self._check.plus(time.monotonic() - at)
         epoch = self.step / self.batches.steps_per_epoch
-        return Validation(self.step, self.elapsed, epoch, loss, train_loss, best)
+        return Validation(self.step, tick(), epoch, loss, train_loss, best)
 
     def _sample(self, tick: Callable[[], float]) -> Sample:
         at = time.monotonic()
@@ -213,12 +217,14 @@ class Training:
         settings = SamplingSettings(temperature=temperature, length=SAMPLE_LENGTH, seed=SAMPLE_SEED)
         engine = Engine(self.settings.model, self.model.weights())
         text = "".join(generate(engine, self.vocabulary, "", settings))
-        self._text = Effort(time.monotonic() - at, tick())
-        return Sample(self.step, self.elapsed, opening(self.vocabulary), temperature, SAMPLE_SEED, text)
+        self._text = self._text.plus(time.monotonic() - at)
+        return Sample(self.step, tick(), opening(self.vocabulary), temperature, SAMPLE_SEED, text)
 
-    def _affordable(self, last: Effort) -> bool:
-        """Whether the same effort again leaves nearly all of a budget in minutes to training."""
-        return self.total_steps is not None or (self.elapsed - last.at) * CHECKING_SHARE >= last.seconds
+    def _affordable(self, effort: Effort) -> bool:
+        """Whether another one leaves nearly all of a budget in minutes to training."""
+        if self.total_steps is not None:
+            return True
+        return effort.total <= CHECKING_SHARE * self.elapsed + HEAD_START * 60 * self.settings.training.minutes
 
     def _overfitted(self) -> bool:
         """Whether validation has not improved for a quarter of the budget."""
