@@ -284,6 +284,21 @@ def test_samples_come_also_where_checks_are_too_expensive(training_on, small, co
     assert events[-1].elapsed == pytest.approx(6, rel=0.1)
 
 
+def test_a_slow_first_check_does_not_keep_the_next_away(training_on, small, corpus, monkeypatch):
+    clock, slow = Clock(), iter([0.08])
+
+    def first_is_slow(*arguments, **options):
+        clock.now += next(slow, 0.01)
+        return windowed_loss(*arguments, **options)
+
+    monkeypatch.setattr("charrnn.training.time", clock)
+    monkeypatch.setattr("charrnn.training.windowed_loss", first_is_slow)
+    events = list(training_on(corpus, small(minutes=0.1)).events())
+    checked = [event.elapsed for event in events if isinstance(event, Validation)]
+    assert sum(at < 0.6 for at in checked) >= 3 and len(checked) > 8
+    assert sum(0.08 if at == checked[0] else 0.01 for at in checked) < 0.06 * 6
+
+
 def test_no_training_ends_early_at_its_end(training_on, small, corpus, tmp_path):
     training = training_on(corpus, small(minutes=1))
     list(training.events(stop_after(3)))
