@@ -26,17 +26,17 @@ class Streams:
         self.ids, self.seq_length, self.seed = ids, settings.seq_length, (settings.seed, member)
         self.batch_size = max(1, min(settings.batch_size, (len(ids) - 1) // self.seq_length))
         chunks = (len(ids) - 1) // (self.batch_size * self.seq_length)
-        self.chunks = chunks // min(chunks, max(1, round(chunks * self.seq_length / PASSAGE)))  # of a passage
-        rounds = chunks // self.chunks
+        self.passage_chunks = chunks // min(chunks, max(1, round(chunks * self.seq_length / PASSAGE)))
+        rounds = chunks // self.passage_chunks
         self.passages = rounds * self.batch_size
         self.passage_length = (len(ids) - 1) // self.passages
-        self.steps_per_epoch = rounds * self.chunks
+        self.steps_per_epoch = rounds * self.passage_chunks
         self._epoch, self._starts = -1, np.empty(0)
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(N, T) int64 inputs, (N, T) int64 targets shifted by one, (N,) bool: whose memory starts afresh here."""
         epoch, index = divmod(step, self.steps_per_epoch)
-        passage, chunk = divmod(index, self.chunks)
+        passage, chunk = divmod(index, self.passage_chunks)
         if epoch != self._epoch:
             generator = np.random.default_rng((*self.seed, epoch))
             cut = generator.integers(len(self.ids))

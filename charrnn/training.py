@@ -92,7 +92,7 @@ class Training:
         self.best: dict[str, np.ndarray] | None = None
         self.best_loss, self.best_progress, self.marks_done = math.inf, 0.0, 0
         self.recent, self.loss_sum, self.loss_count = uniform_loss(len(vocabulary)), 0.0, 0
-        self._check = self._text = Effort()
+        self._checking = self._sampling = Effort()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.training.seed)
             self.model = Ensemble(settings.model, len(vocabulary)).to(self.device)
@@ -126,7 +126,7 @@ class Training:
         """Share of the budget that is used up. In minutes, the time of a last check and its sample is set aside."""
         if (total := self.total_steps) is not None:
             return self.step / total
-        seconds = 60 * self.settings.training.minutes - self._check.last - self._text.last
+        seconds = 60 * self.settings.training.minutes - self._checking.last - self._sampling.last
         return min(1.0, max(self._read, self.elapsed / max(1e-9, seconds)))
 
     @property
@@ -153,8 +153,8 @@ class Training:
             over = self.progress >= 1
             # Checked before an update and not after it, so that a training resumed between the two is checked as well.
             due = self.step and self.marks_done < len(marks) and self.progress >= marks[self.marks_done]
-            check = due and (over or self._affordable(self._check))
-            if check or (due and self._affordable(self._text)):
+            check = due and (over or self._affordable(self._checking))
+            if check or (due and self._affordable(self._sampling)):
                 self.marks_done = sum(mark <= self.progress for mark in marks)
                 if check:
                     yield (validation := self._validate(tick))
@@ -207,7 +207,7 @@ class Training:
         loss = windowed_loss(self.model, self.validation_ids, limit=VALIDATION_LIMIT)
         if best := loss < self.best_loss:
             self.best_loss, self.best_progress, self.best = loss, self.progress, self.model.weights()
-        self._check = self._check.plus(time.monotonic() - at)
+        self._checking = self._checking.plus(time.monotonic() - at)
         epoch = self.step / self.batches.steps_per_epoch
         return Validation(self.step, tick(), epoch, loss, train_loss, best)
 
@@ -217,7 +217,7 @@ class Training:
         settings = SamplingSettings(temperature=temperature, length=SAMPLE_LENGTH, seed=SAMPLE_SEED)
         engine = Engine(self.settings.model, self.model.weights())
         text = "".join(generate(engine, self.vocabulary, "", settings))
-        self._text = self._text.plus(time.monotonic() - at)
+        self._sampling = self._sampling.plus(time.monotonic() - at)
         return Sample(self.step, tick(), opening(self.vocabulary), temperature, SAMPLE_SEED, text)
 
     def _affordable(self, effort: Effort) -> bool:

@@ -41,7 +41,7 @@ def test_a_batch_depends_on_the_step_alone(batching, kind):
 @pytest.mark.parametrize("length, chunks, steps", [(103, 3, 3), (20_000, 71, 710), (20_000 + 4 * 7, 71, 710)])
 def test_streams_read_on_where_they_left_off_until_the_end_of_a_passage(length, chunks, steps):
     source = Streams(np.arange(length), settings("streams"))
-    assert source.batch_size == 4 and source.chunks == chunks and source.steps_per_epoch == steps
+    assert source.batch_size == 4 and source.passage_chunks == chunks and source.steps_per_epoch == steps
     assert chunks * 7 <= 1.5 * PASSAGE
     before = None
     for step in range(3 * steps):
@@ -58,7 +58,7 @@ def test_an_epoch_of_streams_leaves_out_less_than_a_passage_a_stream(length):
     for epoch in range(12):
         seen = [source.batch(epoch * source.steps_per_epoch + step)[0] for step in range(source.steps_per_epoch)]
         seen = np.concatenate(seen, axis=1)
-        assert len(np.unique(seen)) == seen.size > length - 1 - 7 * 4 * source.chunks and seen.size > 0.8 * length
+        assert len(np.unique(seen)) == seen.size > length - 1 - 7 * 4 * source.passage_chunks and seen.size > 0.8 * length
         orders.add(tuple(seen[:, 0]))
     assert len(orders) > 2  # the order differs from epoch to epoch, and so does what is left out
 
@@ -69,22 +69,22 @@ def test_little_is_left_out_and_passages_are_about_as_long_as_said(streams, seq_
     for length in (10_000, 45_001, 100_000, 313_566, 1_000_000):
         source = Streams(np.zeros(length, dtype=np.uint8), settings("streams", seq_length, streams))
         assert source.steps_per_epoch * source.batch_size * seq_length > 0.85 * length - seq_length * streams
-        assert 0.6 * PASSAGE < source.chunks * seq_length < 1.6 * PASSAGE or source.chunks == 1
+        assert 0.6 * PASSAGE < source.passage_chunks * seq_length < 1.6 * PASSAGE or source.passage_chunks == 1
 
 
 def test_every_step_sees_passages_from_all_over_the_text():
     source = Streams(np.arange(1_000_000), settings("streams", seq_length=64, batch_size=16))
-    assert source.chunks == 8 and source.passages == 1952
-    for step in range(0, source.steps_per_epoch, source.chunks):
-        here, later = (np.sort(source.batch(at)[0][:, 0]) for at in (step, (step + source.chunks) % source.steps_per_epoch))
+    assert source.passage_chunks == 8 and source.passages == 1952
+    for step in range(0, source.steps_per_epoch, source.passage_chunks):
+        here, later = (np.sort(source.batch(at)[0][:, 0]) for at in (step, (step + source.passage_chunks) % source.steps_per_epoch))
         assert here[-1] - here[0] > 400_000
-        assert np.abs(here - later).min() >= source.passage_length or step + source.chunks == source.steps_per_epoch
+        assert np.abs(here - later).min() >= source.passage_length or step + source.passage_chunks == source.steps_per_epoch
 
 
 def test_some_memories_start_afresh_at_a_passage():
     source = Streams(np.zeros(500_001, dtype=np.uint8), settings("streams", seq_length=64, batch_size=10))
     assert source.batch(0)[2].all()  # there is no memory yet
-    fresh = np.array([source.batch(step)[2] for step in range(source.chunks, source.steps_per_epoch, source.chunks)])
+    fresh = np.array([source.batch(step)[2] for step in range(source.passage_chunks, source.steps_per_epoch, source.passage_chunks)])
     assert 0.8 * FRESH < fresh.mean() < 1.2 * FRESH
 
 

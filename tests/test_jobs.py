@@ -272,4 +272,4 @@ def test_one_process_has_a_run_however_many_are_started(make, started):
         with pytest.raises(RunError, match="already on its way"):
             jobs.submit(run)
     wait_until(lambda: not jobs._running)
-    assert state(run) == "interrupted"
+    wait_until(lambda: state(run) == "interrupted")  # the queue, which asks for the lock too, may hold it for an instant
