@@ -18,6 +18,7 @@ import os
 import re
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
@@ -38,6 +39,9 @@ from .vocabulary import Vocabulary
 STATES = ("queued", "running", "stopped", "finished", "failed", "interrupted")
 ACTIVE = ("queued", "running")
 RESUMABLE = ("stopped", "interrupted", "failed")
+
+# Whether a run is locked is asked by taking its lock; two threads that ask at once would each find it taken by the other.
+_asking = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -214,7 +218,7 @@ class Run:
         if not self.folder.is_dir():
             return False
         try:
-            with self.lock(timeout=0):
+            with _asking, self.lock(timeout=0):
                 return False
         except RunError:
             return True

@@ -6,6 +6,7 @@ import shutil
 import stat
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -147,6 +148,13 @@ def test_running_without_a_process_is_interrupted(run):
     assert run.status.state == "interrupted"
     run.set_status("stopped")
     assert run.status.state == "stopped" and run.status.owner == hashed("token")
+
+
+def test_those_who_ask_at_once_do_not_take_each_other_for_the_trainer(run):
+    run.set_status("running", pid=os.getpid())
+    with ThreadPoolExecutor(8) as pool:
+        states = set(pool.map(lambda _: run.status.state, range(400)))
+    assert states == {"interrupted"}
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b'"queued"', b"{}", b"\xff\xfe", b'{"state": "dancing"}',
