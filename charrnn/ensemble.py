@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from .engine import join_members, split_members
 from .model import CharRNN, State
 from .settings import ModelSettings
-from .threads import cores
 
 
 class Ensemble(nn.Module):
@@ -28,7 +27,7 @@ class Ensemble(nn.Module):
         super().__init__()
         self.settings = settings
         self.members = nn.ModuleList(CharRNN(settings, vocabulary_size) for _ in range(settings.members))
-        self.threads = max(1, min(cores(), torch.get_num_threads()) // settings.members)  # of the processor, for each member
+        self.threads = 1  # of the processor, for each member; more pay off only while no other program wants them
         self._pool = ThreadPoolExecutor(settings.members) if settings.members > 1 else None
 
     @property

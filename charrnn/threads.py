@@ -12,6 +12,7 @@ from statistics import median
 
 TRIAL_STEPS = 5  # updates that each number of threads is given to show its speed
 TRIAL_SECONDS = 15.0  # between two trials
+SLOW = 4.0  # times the usual time of a step: the machine has changed, and the next trial does not wait
 
 
 def cores(control: Path = Path("/sys/fs/cgroup")) -> int:
@@ -36,13 +37,13 @@ class Threads:
         most = max(1, cores() // members)
         self.options = [number or 1] if number or fixed else [n for n in (1, 2, 4, 8, 16, 32) if n <= most]
         self.number = self.options[0]
-        self._next_trial = 0.0
+        self._next_trial, self._usual = 0.0, float("inf")
         self._times: dict[int, list[float]] = {}
 
     def observe(self, seconds: float) -> None:
         """Take note of how long the last step took."""
         now = time.monotonic()
-        if len(self.options) < 2 or (not self._times and now < self._next_trial):
+        if len(self.options) < 2 or (not self._times and now < self._next_trial and seconds < SLOW * self._usual):
             return
         if not self._times:  # a trial begins; this step may have begun before it and does not count
             self._times = {n: [] for n in self.options}
@@ -55,4 +56,5 @@ class Threads:
                 self.number = n
                 return
         self.number = min(self.options, key=lambda n: median(self._times[n]))
+        self._usual = median(self._times[self.number])
         self._times, self._next_trial = {}, now + TRIAL_SECONDS

@@ -54,6 +54,16 @@ def test_carried_loss_is_the_naive_loop(model, monkeypatch):
     assert windowed_loss(model, ids, 5) == pytest.approx(naive(model, ids, 5), abs=1e-5)
 
 
+@pytest.mark.parametrize("length", [140, 141, 209, 350, 423])
+def test_stretches_side_by_side_are_one_pass(model, monkeypatch, length):
+    monkeypatch.setattr(evaluation, "STRETCH", 70)
+    monkeypatch.setattr(evaluation, "RUN_UP", 60)  # more than so small a network remembers
+    monkeypatch.setattr(evaluation, "ROWS", 5)
+    monkeypatch.setattr(evaluation, "CHUNK", 32)
+    ids = np.random.default_rng(7).integers(V, size=length)
+    assert carried_loss(model, ids) == pytest.approx(naive(model, ids), abs=1e-5)
+
+
 def test_a_limit_looks_at_evenly_spread_windows():
     torch.manual_seed(4)
     model = CharRNN(ModelSettings(cell="gru", hidden_size=6, embedding_size=4, dropout=0.0), V)

@@ -64,6 +64,15 @@ def test_it_is_tried_again_since_machines_change(four_cores, monkeypatch):
         assert chosen.number == (4 if slow == 1 else 1)
 
 
+def test_a_step_that_takes_far_too_long_calls_for_another_trial_at_once(four_cores, monkeypatch):
+    monkeypatch.setattr(threads.time, "monotonic", lambda: 1.0)
+    chosen = Threads(None, 1, fixed=False)
+    for seconds, expected in (({1: 0.9, 2: 0.5, 4: 0.3}, 4), ({1: 0.6, 2: 0.5, 4: 1.1}, 4), ({1: 0.9, 2: 2.0, 4: 9.0}, 1)):
+        for _ in range(2 + 3 * TRIAL_STEPS):
+            chosen.observe(seconds[chosen.number])
+        assert chosen.number == expected
+
+
 def test_a_given_number_stays_and_a_budget_in_steps_takes_one(four_cores):
     for number, fixed, expected in ((3, False, 3), (None, True, 1)):
         chosen = Threads(number, 1, fixed)
