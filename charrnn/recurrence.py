@@ -149,23 +149,23 @@ class _GRU(torch.autograd.Function):
         r, z, n = gates.split(hidden, dim=-1)
         before = torch.cat([h0[None], states[:-1]])
         # What one unit of d_h becomes at each gate.
-        slope_n = (1 - z) * (1 - n * n)
-        slope_r = slope_n * from_hidden[..., 2 * hidden :] * r * (1 - r)
-        slope_z = (before - n) * z * (1 - z)
-        slopes = torch.stack([slope_r, slope_z, slope_n * r], dim=2)  # (T, N, 3, H)
-        d_hidden, d_new = torch.empty_like(slopes), torch.empty_like(slope_n)  # at W_hh h + b_hh; at n's share of x
+        slopes = gates.new_empty(*gates.shape[:2], 3, hidden)
+        slope_r, slope_z, slope_rn = slopes.unbind(2)
+        slope_n = torch.addcmul(gates.new_ones(()), n, n, value=-1).mul_(1 - z)
+        torch.mul(slope_n, from_hidden[..., 2 * hidden :], out=slope_r).mul_(torch.addcmul(r, r, r, value=-1))
+        torch.sub(before, n, out=slope_z).mul_(torch.addcmul(z, z, z, value=-1))
+        torch.mul(slope_n, r, out=slope_rn)
+        d_hidden = torch.empty_like(slopes)  # at W_hh h + b_hh
+        d_h = d_states.clone(memory_format=torch.contiguous_format)  # at every h, once the next has added its share
         rows = d_hidden.flatten(2)  # (T, N, 3H), the same memory
-        slope, out, row, keep = (values.unbind(0) for values in (slopes, d_hidden, rows, z))
-        slope_new, out_new = slope_n.unbind(0), d_new.unbind(0)
-        d_h = d_states[-1]
+        slope, out, row, keep, at = (values.unbind(0) for values in (slopes, d_hidden, rows, z, d_h))
+        d_h0 = torch.zeros_like(h0)
         for t in range(len(states) - 1, -1, -1):
-            torch.mul(slope[t], d_h[:, None], out=out[t])
-            torch.mul(slope_new[t], d_h, out=out_new[t])
-            carried = torch.addcmul(d_states[t - 1], d_h, keep[t]) if t else d_h * keep[t]
-            d_h = carried.addmm_(row[t], w_hh)
-        d_input = torch.cat([rows[..., : 2 * hidden], d_new], dim=-1)
+            torch.mul(slope[t], at[t][:, None], out=out[t])
+            (at[t - 1] if t else d_h0).addcmul_(at[t], keep[t]).addmm_(row[t], w_hh)
+        d_input = torch.cat([rows[..., : 2 * hidden], slope_n.mul_(d_h)], dim=-1)
         d_x, *d_weights = _weight_gradients(x, before, w_ih, d_input, rows)
-        return d_x, d_h, *d_weights
+        return d_x, d_h0, *d_weights
 
 
 def _project(x: Tensor, w_ih: Tensor, bias: Tensor) -> Tensor:
