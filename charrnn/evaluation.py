@@ -60,9 +60,10 @@ def carried_loss(model: Ensemble, ids: np.ndarray) -> float:
         return _read_on(model, ids[None])[0] / length
     lead = RUN_UP + (length - RUN_UP) % rows
     total, _ = _read_on(model, ids[None, : lead + 1])
-    starts = np.arange(lead, length, (length - lead) // rows)[:, None]
+    stretch = (length - lead) // rows
+    starts = np.arange(lead, length, stretch)[:, None]
     _, state = _read_on(model, ids[starts + np.arange(-RUN_UP, 1)])
-    total += _read_on(model, ids[starts + np.arange((length - lead) // rows + 1)], state)[0]
+    total += _read_on(model, ids[starts + np.arange(stretch + 1)], state)[0]
     return total / length
 
 

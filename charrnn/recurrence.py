@@ -7,6 +7,7 @@ through the same three stages:
   3. backward, a loop with one product a step, (N, G H) @ (G H, H), then the gradient of each weight in one product over
      all T N rows. What does not depend on the incoming gradient, the slope of each gate, is multiplied out for all steps
      before that loop, because a small operation costs its call and not its arithmetic.
+Buffers are few and written over, because memory that is written for the first time costs more than that arithmetic too.
 nn.LSTM needs none of this: torch hands it to oneDNN as a whole (tests/benchmarks/NOTES.md has the numbers).
 
 Shapes: N sequences, T steps, D inputs, H hidden, G gates (rnn 1, gru 3), L layers. Inside, steps come first.
@@ -22,7 +23,8 @@ State = Tensor | tuple[Tensor, Tensor]  # (L, N, H) h; for the lstm (h, c)
 class Layers(nn.RNNBase):
     """What the three have in common: batch first, layer after layer, and whatever module stands `between` two of them."""
 
-    SMALL = 4096  # rows times units; with more, a step's product is large enough for torch's own way
+    FEW = 8  # rows, for which torch's own way is slow however many units there are
+    SMALL = 4096  # rows times units, with which it is slow as well, because a step's product is small
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, between: nn.Module | None = None):
         super().__init__(input_size, hidden_size, num_layers, batch_first=True)
@@ -42,8 +44,8 @@ class Layers(nn.RNNBase):
         return x, ends if len(ends) > 1 else ends[0]
 
     def pays_off(self, x: Tensor) -> bool:
-        """Whether the cell written out below is the faster one: on a CPU, while a step's product is small."""
-        return x.device.type == "cpu" and len(x) * self.hidden_size <= self.SMALL
+        """Whether the cell written out below is the faster one, by 1.3 times or more: on a CPU, for few rows or few units."""
+        return x.device.type == "cpu" and len(x) <= max(self.FEW, self.SMALL // self.hidden_size)
 
 
 class RNN(Layers, nn.RNN):
@@ -98,26 +100,27 @@ class _TanhRNN(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, h0, w_ih, w_hh, b_ih, b_hh):
-        states = _project(x, w_ih, b_ih + b_hh)
+        every, states = _room_for_states(x, h0)
+        torch.addmm(b_ih + b_hh, x.flatten(0, 1), w_ih.T, out=states.flatten(0, 1))
         recurrent, h = w_hh.T.contiguous(), h0  # multiplies up to twice as fast as the transposed view
         for state in states.unbind(0):
             h = state.addmm_(h, recurrent).tanh_()
-        ctx.save_for_backward(x, h0, w_ih, w_hh, states)
+        ctx.save_for_backward(x, w_ih, w_hh, every)
         return states
 
     @staticmethod
     @once_differentiable
     def backward(ctx, d_states):
-        x, h0, w_ih, w_hh, states = ctx.saved_tensors
-        slope = 1 - states * states
-        d_gates = torch.empty_like(states)
-        d_h = d_states[-1]
-        for t in range(len(states) - 1, -1, -1):
-            d_gate = torch.mul(d_h, slope[t], out=d_gates[t])
-            d_h = torch.addmm(d_states[t - 1], d_gate, w_hh) if t else d_gate @ w_hh
-        before = torch.cat([h0[None], states[:-1]])
-        d_x, *d_weights = _weight_gradients(x, before, w_ih, d_gates, d_gates)
-        return d_x, d_h, *d_weights
+        x, w_ih, w_hh, every = ctx.saved_tensors
+        slope = torch.addcmul(every.new_ones(()), every[1:], every[1:], value=-1)
+        # The gradient at every h, once the next has added its share; in the loop, that at what tanh is taken of.
+        d_gate = d_states.clone(memory_format=torch.contiguous_format)
+        at, by = d_gate.unbind(0), slope.unbind(0)
+        for t in range(len(at) - 1, 0, -1):
+            at[t - 1].addmm_(at[t].mul_(by[t]), w_hh)
+        d_h0 = at[0].mul_(by[0]) @ w_hh
+        d_x, *d_weights = _weight_gradients(x, every[:-1], w_ih, [d_gate], d_gate)
+        return d_x, d_h0, *d_weights
 
 
 class _GRU(torch.autograd.Function):
@@ -125,65 +128,69 @@ class _GRU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, h0, w_ih, w_hh, b_ih, b_hh):
-        gates = _project(x, w_ih, b_ih)  # the input's share, and after step t the gates themselves
-        from_hidden = torch.empty_like(gates)
-        hidden = h0.shape[-1]
-        states = gates.new_empty(*gates.shape[:2], hidden)
-        r, z, n = (gate.unbind(0) for gate in gates.split(hidden, dim=-1))
-        both, new = (part.unbind(0) for part in from_hidden.split([2 * hidden, hidden], dim=-1))
-        rz, product, state = gates[..., : 2 * hidden].unbind(0), from_hidden.unbind(0), states.unbind(0)
+        every, states = _room_for_states(x, h0)
+        inputs, hidden = x.flatten(0, 1), h0.shape[-1]
+        two = 2 * hidden
+        # Step by step, gates becomes r, z and W_hn h + b_hn, and n becomes itself. All but W_hh h is there from the start.
+        gates, n = x.new_empty(*x.shape[:2], 3 * hidden), torch.empty_like(states)
+        torch.addmm(b_ih[:two] + b_hh[:two], inputs, w_ih[:two].T, out=gates.flatten(0, 1)[:, :two])
+        gates[..., two:] = b_hh[two:]
+        torch.addmm(b_ih[two:], inputs, w_ih[two:].T, out=n.flatten(0, 1))
         recurrent, h = w_hh.T.contiguous(), h0
-        for t in range(len(states)):
-            torch.addmm(b_hh, h, recurrent, out=product[t])
-            rz[t].add_(both[t]).sigmoid_()
-            n[t].addcmul_(r[t], new[t]).tanh_()
-            h = torch.lerp(n[t], h, z[t], out=state[t])
-        ctx.save_for_backward(x, h0, w_ih, w_hh, gates, from_hidden, states)
+        each = (part.unbind(0) for part in (gates, gates[..., :two], *gates.chunk(3, dim=-1), n, states))
+        for sums, rz, r, z, inner, new, state in zip(*each, strict=True):
+            sums.addmm_(h, recurrent)
+            rz.sigmoid_()
+            new.addcmul_(r, inner).tanh_()
+            h = torch.lerp(new, h, z, out=state)
+        ctx.save_for_backward(x, w_ih, w_hh, gates, n, every)
         return states
 
     @staticmethod
     @once_differentiable
     def backward(ctx, d_states):
-        x, h0, w_ih, w_hh, gates, from_hidden, states = ctx.saved_tensors
-        hidden = states.shape[-1]
-        r, z, n = gates.split(hidden, dim=-1)
-        before = torch.cat([h0[None], states[:-1]])
-        # What one unit of d_h becomes at each gate.
-        slopes = gates.new_empty(*gates.shape[:2], 3, hidden)
-        slope_r, slope_z, slope_rn = slopes.unbind(2)
-        slope_n = torch.addcmul(gates.new_ones(()), n, n, value=-1).mul_(1 - z)
-        torch.mul(slope_n, from_hidden[..., 2 * hidden :], out=slope_r).mul_(torch.addcmul(r, r, r, value=-1))
-        torch.sub(before, n, out=slope_z).mul_(torch.addcmul(z, z, z, value=-1))
-        torch.mul(slope_n, r, out=slope_rn)
-        d_hidden = torch.empty_like(slopes)  # at W_hh h + b_hh
-        d_h = d_states.clone(memory_format=torch.contiguous_format)  # at every h, once the next has added its share
-        rows = d_hidden.flatten(2)  # (T, N, 3H), the same memory
-        slope, out, row, keep, at = (values.unbind(0) for values in (slopes, d_hidden, rows, z, d_h))
-        d_h0 = torch.zeros_like(h0)
-        for t in range(len(states) - 1, -1, -1):
-            torch.mul(slope[t], at[t][:, None], out=out[t])
+        x, w_ih, w_hh, gates, n, every = ctx.saved_tensors
+        before, hidden = every[:-1], n.shape[-1]
+        r, z, inner = gates.chunk(3, dim=-1)
+        rz = gates[..., : 2 * hidden]
+        # The gradients at W_hh h + b_hh and at n's sum: first what one unit of d_h becomes there; in the loop, times d_h.
+        d_gates, d_n, d_h = torch.empty_like(gates), torch.empty_like(n), torch.empty_like(n)
+        d_r, d_z, d_inner = d_gates.chunk(3, dim=-1)
+        d_rz = d_gates[..., : 2 * hidden]
+        torch.addcmul(rz, rz, rz, value=-1, out=d_rz)
+        d_z.mul_(torch.sub(before, n, out=d_h))
+        torch.addcmul(n.new_ones(()), n, n, value=-1, out=d_n).addcmul_(d_n, z, value=-1)
+        d_r.mul_(d_n).mul_(inner)
+        torch.mul(d_n, r, out=d_inner)
+        d_h.copy_(d_states)  # at every h, once the next has added its share
+        d_h0 = torch.zeros_like(every[0])
+        at, keep, row, by = (part.unbind(0) for part in (d_h, z, d_gates, d_gates.unflatten(-1, (3, hidden))))
+        for t in range(len(at) - 1, -1, -1):
+            by[t].mul_(at[t][:, None])
             (at[t - 1] if t else d_h0).addcmul_(at[t], keep[t]).addmm_(row[t], w_hh)
-        d_input = torch.cat([rows[..., : 2 * hidden], slope_n.mul_(d_h)], dim=-1)
-        d_x, *d_weights = _weight_gradients(x, before, w_ih, d_input, rows)
+        d_x, *d_weights = _weight_gradients(x, before, w_ih, [d_rz, d_n.mul_(d_h)], d_gates)
         return d_x, d_h0, *d_weights
 
 
-def _project(x: Tensor, w_ih: Tensor, bias: Tensor) -> Tensor:
-    """(T, N, D), (G H, D), (G H,) -> (T, N, G H): the input's share of the gates at every step, in one product."""
-    return torch.addmm(bias, x.flatten(0, 1), w_ih.T).view(*x.shape[:2], -1)
+def _room_for_states(x: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
+    """(T, N, D), (N, H) -> (T + 1, N, H) whose first is h0, and its view of the others, to be filled in."""
+    every = h0.new_empty(len(x) + 1, *h0.shape)
+    every[0] = h0
+    return every, every[1:]
 
 
 def _weight_gradients(x, before, w_ih, d_input, d_hidden) -> tuple[Tensor, ...]:
     """The gradients of x, w_ih, w_hh, b_ih and b_hh, each in one product over the T N rows.
 
-    x (T, N, D); before (T, N, H), the state that each step started from; d_input, d_hidden (T, N, G H), the gradient at
-    W_ih x + b_ih and at W_hh h + b_hh, which differ in the gru's n alone.
+    x (T, N, D); before (T, N, H), the state that each step started from; d_hidden (T, N, G H), the gradient at W_hh h + b_hh;
+    d_input, that at W_ih x + b_ih, in blocks of gates that make up G H between them.
     """
-    rows_in, rows_hidden = d_input.flatten(0, 1), d_hidden.flatten(0, 1)
+    inputs, hidden, blocks = x.flatten(0, 1), d_hidden.flatten(0, 1), [block.flatten(0, 1) for block in d_input]
+    weights = w_ih.split([block.shape[-1] for block in blocks])
     return (
-        (rows_in @ w_ih).view(x.shape),
-        rows_in.T @ x.flatten(0, 1),
-        rows_hidden.T @ before.flatten(0, 1),
-        rows_in.sum(0),
-        rows_hidden.sum(0),
+        sum(block @ weight for block, weight in zip(blocks, weights, strict=True)).view(x.shape),
+        torch.cat([block.T @ inputs for block in blocks]),
+        hidden.T @ before.flatten(0, 1),
+        torch.cat([block.sum(0) for block in blocks]),
+        hidden.sum(0),
     )

@@ -7,7 +7,6 @@ import shutil
 import numpy as np
 import pytest
 import safetensors.numpy
-import torch
 
 from charrnn import checkpoint
 from charrnn.errors import CheckpointError

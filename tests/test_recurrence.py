@@ -92,6 +92,8 @@ def test_what_does_not_pay_off_goes_torchs_own_way(kind, monkeypatch):
         (x,) = leaves((rows, T, D))
         torch.testing.assert_close(ours(x), theirs(x))
     assert seen == [most]
+    large = CELLS[kind][1](D, ours.SMALL)
+    assert large.pays_off(torch.empty(8, T, D)) and not large.pays_off(torch.empty(9, T, D))
 
 
 @pytest.mark.parametrize("layers", [1, 3])
