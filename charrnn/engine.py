@@ -29,17 +29,19 @@ class State:
 class Engine:
     """The network of `ensemble.Ensemble`, from the same weights; tests hold the two equal.
 
-    Three things make a step cheap. The embedding and the first layer's input product are one table look-up by character.
+    Four things make a step cheap. The embedding and the first layer's input product are one table look-up by character.
     The lstm's tanh is written as a sigmoid, tanh(x) = 2 sigma(2 x) - 1, so that the same calls serve all gates, and exp is
-    twice as fast as tanh in numpy. The factor in sigma(x) = 1 / (1 + exp(-x)) is part of the weights.
+    twice as fast as tanh in numpy. The factor in sigma(x) = 1 / (1 + exp(-x)) is part of the weights. Gates are the first
+    dimension of every array, (G, N, H), so that each of them lies in one piece.
 
-    The units of several members stand side by side, as if they were one network of `hidden_size` units: in a state, and gate by
-    gate in every array over gates. Only the products are made for each member alone.
+    The units of several members stand side by side, as if they were one network of `hidden_size` units. Only the products
+    are made for each member alone.
     """
 
     def __init__(self, settings: ModelSettings, weights: dict[str, np.ndarray]):
         self.settings, self.layers = settings, settings.num_layers
         self.hidden_size = settings.members * settings.hidden_size
+        self.limit = np.full(self.hidden_size, 80, dtype=np.float32)  # three times as fast to compare with as a single number
         members = split_members(settings, {name: np.asarray(w, dtype=np.float32) for name, w in weights.items()})
         self.decoder = np.concatenate([w["decoder.weight"].T for w in members]) / np.float32(len(members))  # (H, V)
         self.decoder_bias = np.mean([w["decoder.bias"] for w in members], axis=0)
@@ -50,28 +52,28 @@ class Engine:
             inputs, recurrent, biases, new_biases = zip(*prepared, strict=True)
             self.inputs.append(inputs)
             self.recurrent.append(recurrent)
-            self.biases.append(side_by_side([bias[None] for bias in biases], settings.hidden_size)[0])
+            self.biases.append(np.concatenate(biases, axis=-1)[:, None])
             self.new_biases.append(np.concatenate(new_biases))
         tables = [w["embedding.weight"] @ inputs for w, inputs in zip(members, self.inputs[0], strict=True)]
-        self.table = side_by_side(tables, settings.hidden_size) + self.biases[0]  # (V, G H)
+        self.table = np.concatenate(tables, axis=-1) + self.biases[0]  # (G, V, H)
 
     def _prepared(self, w_x, w_h, b_x, b_h) -> tuple[np.ndarray, ...]:
-        """One layer's (G H, D), (G H, H), (G H,), (G H,) weights, transposed and scaled as a step wants them."""
-        h = self.settings.hidden_size
+        """One layer's (G H, D), (G H, H), (G H,), (G H,) weights -> (G, D, H), (G, H, H), (G, H), (H,), as a step wants them."""
         factors = {"lstm": (-1, -1, -2, -1), "gru": (-1, -1, 1)}.get(self.settings.cell, (1,))
-        scale = np.repeat(np.float32(factors), h)
-        w_x, w_h, b_x, b_h = ((w.T * scale).T for w in (w_x, w_h, b_x, b_h))
-        new_bias = np.zeros(h, dtype=np.float32)
+        scale = np.float32(factors)[:, None]
+        w_x, w_h = (w.reshape(len(factors), -1, w.shape[1]) * scale[..., None] for w in (w_x, w_h))
+        b_x, b_h = (b.reshape(len(factors), -1) * scale for b in (b_x, b_h))
+        new_bias = np.zeros_like(b_h[0])
         if self.settings.cell == "gru":  # the reset gate acts on W h + b, so this part of b cannot join the input's
-            new_bias, b_h = b_h[2 * h :].copy(), np.concatenate((b_h[: 2 * h], np.zeros(h, dtype=np.float32)))
-        return np.ascontiguousarray(w_x.T), np.ascontiguousarray(w_h.T), b_x + b_h, new_bias
+            b_h[2], new_bias = 0, b_h[2].copy()
+        return np.ascontiguousarray(w_x.swapaxes(1, 2)), np.ascontiguousarray(w_h.swapaxes(1, 2)), b_x + b_h, new_bias
 
     def _product(self, x: np.ndarray, weights: tuple[np.ndarray, ...]) -> np.ndarray:
-        """(N, H) units, each member's (H / M, G H / M) -> (N, G H)."""
+        """(N, H) units, each member's (G, H / M, H / M) -> (G, N, H)."""
         if len(weights) == 1:
             return x @ weights[0]
         parts = np.split(x, len(weights), axis=1)
-        return side_by_side([part @ w for part, w in zip(parts, weights, strict=True)], self.settings.hidden_size)
+        return np.concatenate([part @ w for part, w in zip(parts, weights, strict=True)], axis=-1)
 
     def start(self, rows: int = 1) -> State:
         """The zero state."""
@@ -90,7 +92,7 @@ class Engine:
 
     def advance(self, ids: np.ndarray, state: State) -> np.ndarray:
         """(N,) ids, state -> (N, H) new h of the last layer; `state` moves on in place."""
-        gates = self.table.take(ids, 0)
+        gates = self.table.take(ids, 1)
         for layer in range(self.layers):
             if layer:
                 gates = self._product(state.h[layer - 1], self.inputs[layer])
@@ -99,39 +101,39 @@ class Engine:
         return state.h[-1]
 
     def _cell(self, gates: np.ndarray, layer: int, state: State) -> None:
-        """(N, G H) input products -> the layer's next h (and c), in place."""
-        h, width = state.h[layer], self.hidden_size
+        """(G, N, H) input products -> the layer's next h (and c), in place."""
+        h = state.h[layer]
         recurrent = self._product(h, self.recurrent[layer])
         if self.settings.cell == "gru":
-            smooth, new = gates[:, : 2 * width], recurrent[:, 2 * width :]
-            smooth += recurrent[:, : 2 * width]
-            sigmoid_of_minus(smooth)
+            smooth, new = gates[:2], recurrent[2]
+            smooth += recurrent[:2]
+            sigmoid_of_minus(smooth, self.limit)
             new += self.new_biases[layer]
-            new *= smooth[:, :width]
-            new += gates[:, 2 * width :]
+            new *= smooth[0]
+            new += gates[2]
             np.tanh(new, out=new)
             h -= new
-            h *= smooth[:, width:]
+            h *= smooth[1]
             h += new
             return
         gates += recurrent
         if self.settings.cell != "lstm":
-            np.tanh(gates, out=h)
+            np.tanh(gates[0], out=h)
             return
-        sigmoid_of_minus(gates)
-        new, c = gates[:, 2 * width : 3 * width], state.c[layer]
+        sigmoid_of_minus(gates, self.limit)
+        new, c = gates[2], state.c[layer]
         new *= 2
         new -= 1
-        new *= gates[:, :width]
-        c *= gates[:, width : 2 * width]
+        new *= gates[0]
+        c *= gates[1]
         c += new
         np.tanh(c, out=h)
-        h *= gates[:, 3 * width :]
+        h *= gates[3]
 
 
-def sigmoid_of_minus(x: np.ndarray) -> None:
-    """sigma(-x) in place of x."""
-    np.minimum(x, 80, out=x)  # beyond which exp is too large for float32 and sigma zero anyway
+def sigmoid_of_minus(x: np.ndarray, limit: np.ndarray) -> None:
+    """sigma(-x) in place of (..., H) x; (H,) `limit` is where exp would become too large for float32, and sigma is zero anyway."""
+    np.minimum(x, limit, out=x)
     np.exp(x, out=x)
     x += 1
     np.reciprocal(x, out=x)
@@ -157,13 +159,6 @@ def join_members(members: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return members[0] if len(members) == 1 else {name: np.stack([w[name] for w in members]) for name in members[0]}
 
 
-def side_by_side(members: list[np.ndarray], hidden_size: int) -> np.ndarray:
-    """M arrays (N, G H) over gates -> (N, G M H): gate by gate, the members' units side by side."""
-    if len(members) == 1:
-        return members[0]
-    return np.stack([w.reshape(len(w), -1, hidden_size) for w in members], axis=2).reshape(len(members[0]), -1)
-
-
 def as_one(settings: ModelSettings, weights: dict[str, np.ndarray]) -> tuple[ModelSettings, dict[str, np.ndarray]]:
     """The members as a single network that computes the same: its units are theirs, none of which hears another member's."""
     m, h, d = settings.members, settings.hidden_size, settings.embedding_size
@@ -186,7 +181,7 @@ def as_one(settings: ModelSettings, weights: dict[str, np.ndarray]) -> tuple[Mod
         elif name == "decoder.bias":
             joined[name] = w.mean(0)
         elif w.ndim == 2:
-            joined[name] = side_by_side(list(w[:, None]), h)[0]
+            joined[name] = w.reshape(m, -1, h).swapaxes(0, 1).ravel()
         elif name == "rnn.cell.weight":
             joined[name] = np.concatenate((apart(w[..., :d]), apart(w[..., d:])), axis=1)
         else:
