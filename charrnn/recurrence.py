@@ -24,7 +24,8 @@ class Layers(nn.RNNBase):
     """What the three have in common: batch first, layer after layer, and whatever module stands `between` two of them."""
 
     FEW = 8  # rows, for which torch's own way is slow however many units there are
-    SMALL = 4096  # rows times units, with which it is slow as well, because a step's product is small
+    MANY = 64  # rows, with more of which it is not, however few units there are
+    SMALL = 4096  # rows times units; in between, it is slow while a step's product is no larger
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, between: nn.Module | None = None):
         super().__init__(input_size, hidden_size, num_layers, batch_first=True)
@@ -45,7 +46,7 @@ class Layers(nn.RNNBase):
 
     def pays_off(self, x: Tensor) -> bool:
         """Whether the cell written out below is the faster one, by 1.3 times or more: on a CPU, for few rows or few units."""
-        return x.device.type == "cpu" and len(x) <= max(self.FEW, self.SMALL // self.hidden_size)
+        return x.device.type == "cpu" and len(x) <= max(self.FEW, min(self.MANY, self.SMALL // self.hidden_size))
 
 
 class RNN(Layers, nn.RNN):

@@ -87,13 +87,14 @@ def test_what_does_not_pay_off_goes_torchs_own_way(kind, monkeypatch):
     written_out = CELLS[kind][2].__name__
     seen, cell = [], getattr(recurrence, written_out)
     monkeypatch.setattr(recurrence, written_out, lambda x, *given: seen.append(x.shape[1]) or cell(x, *given))
-    most = ours.SMALL // H
+    most = ours.MANY
     for rows in (most, most + 1):
         (x,) = leaves((rows, T, D))
         torch.testing.assert_close(ours(x), theirs(x))
     assert seen == [most]
-    large = CELLS[kind][1](D, ours.SMALL)
-    assert large.pays_off(torch.empty(8, T, D)) and not large.pays_off(torch.empty(9, T, D))
+    for units, most in ((64, 64), (256, 16), (ours.SMALL, 8)):
+        of_that_size = CELLS[kind][1](D, units)
+        assert of_that_size.pays_off(torch.empty(most, T, D)) and not of_that_size.pays_off(torch.empty(most + 1, T, D))
 
 
 @pytest.mark.parametrize("layers", [1, 3])
